@@ -1,0 +1,74 @@
+//! Bounds that more than one room needs, each with its reason.
+//!
+//! A bound that a single room needs stands in that room. Units come last in a name. Relations between
+//! bounds are checked when the crate is compiled. Nothing here is read from a file: what a user may change
+//! is in the configuration, which is checked against these.
+
+/// Largest event that is decoded, in bytes of its value. Kafka's usual `message.max.bytes` is 1 MiB; gateways
+/// that log whole conversations raise it to a few.
+pub const EVENT_MAX_BYTES: usize = 4 << 20;
+
+/// Most interactions that one event may carry. OTLP batches carry tens; a thousand bounds what one record costs.
+pub const INTERACTIONS_PER_EVENT: usize = 1_000;
+
+/// Most messages of one interaction. Agents resend long histories; past this the rest is not looked at,
+/// and the interaction says so.
+pub const MESSAGES_PER_INTERACTION: usize = 4_096;
+
+/// Most parts of one message.
+pub const PARTS_PER_MESSAGE: usize = 1_024;
+
+/// Deepest JSON that is read. serde_json refuses at 128 by itself; real captures stay below 20.
+pub const JSON_DEPTH: usize = 64;
+
+/// Longest identifier that is kept (principal, application, model, host, ids), in bytes. Longer ones are cut
+/// at a character and end in `…`: identifiers are metadata, and no place for content.
+pub const IDENTIFIER_MAX_BYTES: usize = 256;
+
+/// Most hits of one interaction that travel in its facts. The rest is counted in `hits_dropped`: a file with
+/// 10,000 card numbers is one incident, not 10,000.
+pub const HITS_PER_INTERACTION: usize = 128;
+
+/// Most part hashes that travel in facts.
+pub const PART_HASHES_PER_INTERACTION: usize = 64;
+
+/// Largest record that weir writes to a topic of its own, in bytes. weir's topics take 1 MiB; the rest is room
+/// for headers and framing. A larger one would fail its transaction, and every repetition of it.
+pub const RECORD_MAX_BYTES: usize = 900 << 10;
+
+/// How far ahead of the record's Kafka timestamp an event's own time may be, in ms.
+pub const CLOCK_AHEAD_MS: i64 = 10 * 60 * 1_000;
+
+/// How far behind the record's Kafka timestamp an event's own time may be, in ms.
+pub const CLOCK_BEHIND_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// Findings below this confidence (in thousandths) are neither stored nor alerted nor printed, only counted.
+pub const REPORT_CONFIDENCE_PERMILLE: u16 = 500;
+
+/// Most principals whose state one partition of weir.facts keeps; further ones share a bucket per application.
+/// At 1 KiB each this is 256 MiB a partition at the very worst.
+pub const PRINCIPALS_PER_PARTITION: usize = 250_000;
+
+/// Most alert throttles that one principal's state keeps. The oldest goes first.
+pub const THROTTLES_PER_PRINCIPAL: usize = 32;
+
+/// librdkafka's fetch buffer of one consumer, in KiB: the only queue between Kafka and a loop.
+pub const FETCH_BUFFER_KIB: usize = 8 << 10;
+
+/// A group that the store loop inserts at once: its bytes (compressed) and its age.
+pub const GROUP_MAX_BYTES: usize = 8 << 20;
+/// See [`GROUP_MAX_BYTES`].
+pub const GROUP_MAX_AGE_MS: u64 = 1_000;
+
+/// Most metadata that Kafka keeps with a committed offset, in bytes (`offset.metadata.max.bytes` less one).
+pub const OFFSET_METADATA_MAX_BYTES: usize = 4_095;
+
+/// How long a transaction may stay open before the broker aborts it, in ms.
+pub const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
+
+/// How long a restore waits for a predecessor's transaction to be decided, in ms.
+pub const RESTORE_WAIT_MS: u64 = TRANSACTION_TIMEOUT_MS + 20_000;
+
+const _: () = assert!(RECORD_MAX_BYTES < 1 << 20);
+const _: () = assert!(REPORT_CONFIDENCE_PERMILLE <= 1_000);
+const _: () = assert!(HITS_PER_INTERACTION * 512 < RECORD_MAX_BYTES, "facts of one interaction fit a record");
