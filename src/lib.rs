@@ -2,6 +2,7 @@
 //! ClickHouse and alerts to a Kafka topic: every event once, and provably all of them.
 
 pub mod limits;
+pub mod faults;
 pub mod model;
 pub mod rules;
 pub mod policy;
