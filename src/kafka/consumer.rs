@@ -152,6 +152,20 @@ impl Consumer {
         Ok(Consumer { inner, letters })
     }
 
+    /// Asks about a loop's group without joining it. Offsets that are committed through it are taken only while
+    /// the group has no members.
+    pub fn outside(config: &Config, stage: &str) -> Result<Self, KafkaError> {
+        let (post, letters) = channel();
+        let context = Letters { post, closing: AtomicBool::new(false) };
+        let inner = config
+            .client()
+            .set("group.id", config.group_of(stage))
+            .set("isolation.level", "read_committed")
+            .set("enable.auto.commit", "false")
+            .create_with_context(context)?;
+        Ok(Consumer { inner, letters })
+    }
+
     /// The next record or letter, waiting at most `timeout`. An error is fatal: close and start again.
     pub fn poll(&self, timeout: Duration) -> Result<Polled<'_>, KafkaError> {
         if let Ok(letter) = self.letters.try_recv() {

@@ -414,6 +414,7 @@ async fn insert_table(
     if resumed && target.client.block_present(table, group.first_block_id(table)).await? {
         return Ok(());
     }
+    let token = if faults::mutated("mutation.token") { &super::block_time_ms().to_string() } else { token };
     target.client.insert(&target.proof, table, body, token).await?;
     if faults::mutated("fault.answer_lost") {
         return Err(InsertError::outcome_unknown("the answer was lost, by a failpoint"));
