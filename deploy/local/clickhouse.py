@@ -78,15 +78,19 @@ def turn(notes, on):
 
 def run(lib_path, argv, outcome):
     """Runs ClickHouse until its statements end; leaves its error text (or None) in `outcome`."""
-    lib = ctypes.CDLL(lib_path)
-    lib.chdb_query_cmdline.restype = ctypes.c_void_p
-    lib.chdb_result_error.restype = ctypes.c_char_p
-    lib.chdb_result_error.argtypes = [ctypes.c_void_p]
-    raw = [word.encode() for word in argv]
-    result = lib.chdb_query_cmdline(len(raw), (ctypes.c_char_p * (len(raw) + 1))(*raw, None))
-    error = lib.chdb_result_error(result) if result else b"the library gave no result"
-    outcome.append(error.decode(errors="replace") if error else None)
-    os.kill(os.getpid(), signal.SIGUSR1)
+    try:
+        lib = ctypes.CDLL(lib_path)
+        lib.chdb_query_cmdline.restype = ctypes.c_void_p
+        lib.chdb_result_error.restype = ctypes.c_char_p
+        lib.chdb_result_error.argtypes = [ctypes.c_void_p]
+        raw = [word.encode() for word in argv]
+        result = lib.chdb_query_cmdline(len(raw), (ctypes.c_char_p * (len(raw) + 1))(*raw, None))
+        error = lib.chdb_result_error(result) if result else b"the library gave no result"
+        outcome.append(error.decode(errors="replace") if error else None)
+    except (OSError, AttributeError) as problem:  # not the library, or not whole
+        outcome.append(str(problem))
+    finally:
+        os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def say(text):

@@ -10,6 +10,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${WEIR_CACHE:-$(dirname "$(dirname "$here")")/.cache}
+[[ $cache == /* ]] || cache=$PWD/$cache
 
 kafka_version=4.3.1
 kafka_jars=$cache/kafka-$kafka_version

@@ -9,6 +9,7 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 services=$here/services
 cache=${WEIR_CACHE:-$(dirname "$(dirname "$here")")/.cache}
+[[ $cache == /* ]] || cache=$PWD/$cache
 tmp=$(mktemp -d)
 a="$tmp/a" b="$tmp/b" c="$tmp/c d"
 passed=0 failed=0
@@ -34,7 +35,7 @@ check() { # WHAT COMMAND...
 }
 not() { ! "$@"; }
 # A zombie holds nothing any more; only its parent can clear it away.
-gone() { [[ ! -e /proc/$1 ]] || grep -q '^State:.Z' "/proc/$1/status"; }
+gone() { ! grep -qs '^State:.[^ZX]' "/proc/$1/status"; }
 equal() { [[ $1 == "$2" ]] || { echo "got '$1', wanted '$2'"; return 1; }; }
 within() { # SECONDS COMMAND...
   local begun=$SECONDS
