@@ -13,6 +13,9 @@ mod context;
 mod json;
 mod native;
 mod openai;
+mod text;
+
+pub use text::decode_text;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;

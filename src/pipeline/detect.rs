@@ -138,7 +138,7 @@ impl<'p> Detect<'p> {
             Ok(decoded) => decoded,
             Err(reject) => return Ok(vec![reject]),
         };
-        let mut rejects = decoded.skipped;
+        let mut rejects: Vec<Reject> = decoded.skipped.into_iter().map(|skipped| skipped.reject).collect();
         for interaction in &decoded.interactions {
             let hits = scanner.scan(interaction, scratch);
             let facts = Facts::new(interaction, &hits, event.timestamp_ms, &pipeline.mask_key);
