@@ -158,8 +158,8 @@ struct KcatLine {
 }
 
 impl<W: Write> Scan<'_, W> {
-    /// Reads events line by line, or as one when the first line is no whole JSON document (a file that was
-    /// printed for people).
+    /// Reads events line by line, or as one when the first line only opens a document (a file that was printed for
+    /// people).
     fn input(&mut self, name: &str, mut reader: impl BufRead) -> anyhow::Result<()> {
         let mut line = Vec::new();
         for offset in 0.. {
@@ -167,7 +167,7 @@ impl<W: Write> Scan<'_, W> {
             if reader.read_until(b'\n', &mut line).with_context(|| format!("reading {name}"))? == 0 {
                 break;
             }
-            if offset == 0 && self.args.envelope == Envelope::None && !is_whole_json(&line) {
+            if offset == 0 && self.args.envelope == Envelope::None && only_opens(&line) {
                 reader.read_to_end(&mut line).with_context(|| format!("reading {name}"))?;
             }
             if line.trim_ascii().is_empty() {
@@ -367,6 +367,6 @@ impl Shown<'_> {
     }
 }
 
-fn is_whole_json(line: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+fn only_opens(line: &[u8]) -> bool {
+    matches!(line.trim_ascii(), b"{" | b"[")
 }
