@@ -19,9 +19,11 @@ pub mod score;
 pub mod store;
 
 use crate::kafka::{
-    self, Committed, CommitFailure, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
+    self, CommitFailure, Committed, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
     Transaction,
 };
+use crate::ledger::{Entry, Kind};
+use crate::model::uid::Uid;
 use crate::tables::Block;
 use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules};
 use drain::Stop;
@@ -141,9 +143,7 @@ pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop) -> Result<(), Failure> 
             }
         }
         if role.runs(Role::Score) {
-            threads.push(
-                scope.spawn(|| stop.on_end(|| run_stage(&mut score::Score::new(pipeline), pipeline, stop))),
-            );
+            threads.push(scope.spawn(|| stop.on_end(|| run_stage(&mut score::Score::new(pipeline), pipeline, stop))));
         }
         if role.runs(Role::Store) {
             threads.push(scope.spawn(|| stop.on_end(|| store::run(pipeline, stop))));
@@ -167,8 +167,12 @@ pub trait Stage {
     fn topics_needed(&self) -> Vec<(String, Option<i32>)>;
 
     /// Takes a partition on, from what its group has committed.
-    fn restore(&mut self, consumer: &Consumer, at: &TopicPartition, committed: Option<Committed>)
-    -> Result<Start, Broken>;
+    fn restore(
+        &mut self,
+        consumer: &Consumer,
+        at: &TopicPartition,
+        committed: Option<Committed>,
+    ) -> Result<Start, Broken>;
 
     /// Works on a record of a restored partition.
     fn process(&mut self, record: &BorrowedMessage<'_>, out: &Transaction) -> Result<Verdict, Broken>;
@@ -250,7 +254,10 @@ pub fn run_stage<S: Stage>(stage: &mut S, pipeline: &Pipeline, stop: &Stop) -> R
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = name, reason, "fenced; starting again");
                 if fenced.too_often() {
-                    return Err(Failure::TwoOfOneName { stage: name, name: pipeline.kafka.member_name(stage.member()) });
+                    return Err(Failure::TwoOfOneName {
+                        stage: name,
+                        name: pipeline.kafka.member_name(stage.member()),
+                    });
                 }
             }
         }
@@ -473,7 +480,7 @@ mod header {
 }
 
 /// Writes blocks to this instance's partition of the outbox.
-fn send_blocks(out: &Transaction, config: &kafka::Config, blocks: &[Block], block_time_ms: i64) -> Result<(), Broken> {
+fn send_blocks(out: &Transaction, config: &kafka::Config, blocks: &[Block]) -> Result<(), Broken> {
     let topic = config.topics.outbox();
     for block in blocks {
         out.send(Record {
@@ -484,12 +491,32 @@ fn send_blocks(out: &Transaction, config: &kafka::Config, blocks: &[Block], bloc
             headers: &[
                 (header::TABLE, block.table),
                 (header::ROWS, &block.rows.to_string()),
-                (header::BLOCK_ID, &block.block_id.to_string()),
-                (header::BLOCK_TIME, &block_time_ms.to_string()),
+                (header::BLOCK_ID, &Uid(block.block_id).to_string()),
+                (header::BLOCK_TIME, &block.block_time_ms.to_string()),
             ],
         })?;
     }
     Ok(())
+}
+
+/// What every row of the ledger says of this process, with nothing counted yet.
+fn entry<'a>(pipeline: &'a Pipeline, at: &'a TopicPartition) -> Entry<'a> {
+    Entry {
+        kind: Kind::Batch,
+        topic: &at.topic,
+        partition: at.partition,
+        first_offset: 0,
+        last_offset: 0,
+        events: 0,
+        interactions: 0,
+        rejects: 0,
+        gaps: 0,
+        config_digest: &pipeline.digests.config,
+        packs_digest: &pipeline.digests.packs,
+        policy_digest: &pipeline.digests.policy,
+        facts_hash: [0; 32],
+        instance: &pipeline.kafka.instance,
+    }
 }
 
 /// Now, for the columns that may depend on when a transaction was cut, and for nothing else.

@@ -341,7 +341,9 @@ mod tests {
     fn print() {
         for t in super::all() {
             println!("-- {}", t.name);
-            for c in t.columns { println!("    {},", c.definition()); }
+            for c in t.columns {
+                println!("    {},", c.definition());
+            }
         }
     }
 }

@@ -7,15 +7,14 @@
 use super::{Broken, Failure, InputStart, OutOfRange, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
 use crate::detect::{Scanner, Scratch};
 use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
-use crate::ledger::{Chain, CoverageKind, CoverageRange};
+use crate::ledger::{Chain, Entry, FactsHash, Kind};
 use crate::model::facts::Facts;
 use crate::model::reject::{DeadLetter, Reason, Reject};
 use crate::model::{Event, Position};
-use crate::tables::{CoverageTable, DeadLettersTable};
+use crate::tables::{Builder, coverage::Coverage, dead_letters::DeadLetters};
 use crate::{decode, limits};
 use bumpalo::Bump;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The arena keeps what one large event needed up to this, in bytes; more goes back.
@@ -33,7 +32,7 @@ pub struct Detect<'p> {
     facts: Vec<u8>,
     key: String,
     lanes: Vec<Lane>,
-    dead_letters: DeadLettersTable,
+    dead_letters: Builder<DeadLetters>,
 }
 
 /// Topic names, made once.
@@ -59,7 +58,7 @@ struct Tally {
     events: u64,
     interactions: u64,
     rejects: u64,
-    facts: Sha256,
+    facts: FactsHash,
 }
 
 impl<'p> Detect<'p> {
@@ -75,7 +74,7 @@ impl<'p> Detect<'p> {
             facts: Vec::new(),
             key: String::new(),
             lanes: Vec::new(),
-            dead_letters: DeadLettersTable::default(),
+            dead_letters: Builder::default(),
         }
     }
 
@@ -158,7 +157,7 @@ impl<'p> Detect<'p> {
                 value: Some(buffer),
                 headers: &[],
             })?;
-            tally.facts.update(&*buffer);
+            tally.facts.add(buffer);
             tally.interactions += 1;
         }
         Ok(rejects)
@@ -261,24 +260,20 @@ impl Stage for Detect<'_> {
     }
 
     fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken> {
-        let mut coverage = CoverageTable::default();
+        let mut coverage = Builder::<Coverage>::default();
         let mut metadata = Vec::new();
         for progress in progress {
             let index = self.lane(&progress.at.topic, progress.at.partition);
             let Detect { pipeline, lanes, .. } = self;
             let lane = &mut lanes[index];
             if progress.moved {
-                for row in lane.ranges(progress.next) {
-                    let row = row.under(&pipeline.digests, &pipeline.kafka.instance);
-                    coverage.push(&lane.chain.append(row));
-                }
-                lane.from = progress.next;
+                lane.account(progress.next, pipeline, &mut coverage);
             }
             metadata.push(lane.chain.to_metadata());
         }
         let time_ms = block_time_ms();
-        super::send_blocks(out, &self.pipeline.kafka, &coverage.take(time_ms), time_ms)?;
-        super::send_blocks(out, &self.pipeline.kafka, &self.dead_letters.take(time_ms), time_ms)?;
+        super::send_blocks(out, &self.pipeline.kafka, &coverage.take(time_ms))?;
+        super::send_blocks(out, &self.pipeline.kafka, &self.dead_letters.take(time_ms))?;
         Ok(metadata)
     }
 
@@ -288,7 +283,7 @@ impl Stage for Detect<'_> {
         self.lanes.retain(|lane| lane.at != *at);
         // What an aborted transaction had gathered must not be told by the next one.
         if self.lanes.is_empty() {
-            self.dead_letters = DeadLettersTable::default();
+            self.dead_letters = Builder::default();
         }
     }
 }
@@ -303,38 +298,35 @@ impl Detect<'_> {
 }
 
 impl Lane {
-    /// The rows that the open transaction adds to the ledger: a gap if there was one, then what was read.
-    fn ranges(&mut self, next: NextOffset) -> Vec<CoverageRange> {
-        let tally = std::mem::take(&mut self.tally);
-        let range = |kind, first: i64, last: i64| CoverageRange {
-            kind,
-            topic: self.at.topic.clone(),
-            partition: self.at.partition,
-            first_offset: first,
-            last_offset: last,
-            ..CoverageRange::default()
-        };
-        let mut rows = Vec::new();
+    /// Adds to the ledger what the open transaction did: a gap if there was one, then what was read.
+    fn account(&mut self, next: NextOffset, pipeline: &Pipeline, coverage: &mut Builder<Coverage>) {
+        let Lane { at, chain, .. } = self;
+        let entry = super::entry(pipeline, at);
         if let Some((from, to)) = self.gap.take() {
             let gaps = (to - from).max(0) as u64;
-            rows.push(CoverageRange { gaps, ..range(CoverageKind::Gap, from, to - 1) });
+            let gap = Entry { kind: Kind::Gap, first_offset: from, last_offset: to - 1, gaps, ..entry };
+            coverage.push(&chain.append(gap));
         }
+        let tally = std::mem::take(&mut self.tally);
         let offsets = (next.0 - self.from.0) as u64;
-        rows.push(CoverageRange {
+        coverage.push(&chain.append(Entry {
+            first_offset: self.from.0,
+            last_offset: next.0 - 1,
             events: tally.events,
             interactions: tally.interactions,
             rejects: tally.rejects,
             // Offsets that hold no event: markers of the producers' transactions, and what was compacted.
             gaps: offsets.saturating_sub(tally.events),
-            facts_hash: tally.facts.finalize().into(),
-            ..range(CoverageKind::Batch, self.from.0, next.0 - 1)
-        });
-        rows
+            facts_hash: tally.facts.finish(),
+            ..entry
+        }));
+        self.from = next;
     }
 }
 
 fn format_header<'m>(record: &'m BorrowedMessage<'_>) -> Option<&'m str> {
     let headers = record.headers()?;
-    let named = |name| headers.iter().find(|header| header.key.eq_ignore_ascii_case(name)).and_then(|header| header.value);
+    let named =
+        |name| headers.iter().find(|header| header.key.eq_ignore_ascii_case(name)).and_then(|header| header.value);
     std::str::from_utf8(named("weir-format").or_else(|| named("content-type"))?).ok()
 }

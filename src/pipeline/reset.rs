@@ -5,11 +5,11 @@
 //! the ledger says so in a row of kind `reset`. It runs with all score instances stopped: the broker refuses the
 //! offset while the group has members.
 
-use super::{Broken, Pipeline, block_time_ms, send_blocks};
+use super::{Broken, Pipeline, block_time_ms, entry, send_blocks};
 use crate::kafka::changelog::{self, MARKER_KEY, RestoreError};
 use crate::kafka::{Consumer, Member, NextOffset, Producer, Record, TopicPartition};
-use crate::ledger::{Chain, CoverageKind, CoverageRange};
-use crate::tables::CoverageTable;
+use crate::ledger::{Chain, Entry, Kind};
+use crate::tables::{Builder, coverage::Coverage};
 
 /// What a reset did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,21 +71,18 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
     let gaps = (low - marker.or(offset).unwrap_or(low)).max(0) as u64;
     let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
     let mut chain = Chain::from_metadata(&metadata).map_err(|error| ResetError::Chain(error.to_string()))?;
-    let range = CoverageRange {
-        kind: CoverageKind::Reset,
-        topic: at.topic.clone(),
-        partition,
+    let mut coverage = Builder::<Coverage>::default();
+    coverage.push(&chain.append(Entry {
+        kind: Kind::Reset,
         first_offset: offset.unwrap_or(low),
         last_offset: next,
         gaps,
-        ..CoverageRange::default()
-    };
-    let mut coverage = CoverageTable::default();
-    coverage.push(&chain.append(range.under(&pipeline.digests, &config.instance)));
+        ..entry(pipeline, &at)
+    }));
 
     let out = Producer::open(config, Member { stage: "reset", thread: 0 })?.begin()?;
     let time_ms = block_time_ms();
-    send_blocks(&out, config, &coverage.take(time_ms), time_ms)?;
+    send_blocks(&out, config, &coverage.take(time_ms))?;
     out.send(Record {
         topic: &config.topics.state(),
         partition: Some(partition),

@@ -14,7 +14,10 @@ use crate::model::codec::CodecError;
 use crate::model::facts::Facts;
 use crate::model::reject::{DeadLetter, Reason, Reject};
 use crate::score::State;
-use crate::tables::{DeadLettersTable, FindingsTable, InteractionsTable};
+use crate::tables::Builder;
+use crate::tables::dead_letters::DeadLetters;
+use crate::tables::findings::{self, Findings};
+use crate::tables::interactions::{self, Interactions};
 use crate::{alert, limits, score};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use std::collections::{BTreeSet, HashMap};
@@ -29,9 +32,9 @@ pub struct Score<'p> {
     pipeline: &'p Pipeline,
     names: Names,
     partitions: Vec<Partition>,
-    interactions: InteractionsTable,
-    findings: FindingsTable,
-    dead_letters: DeadLettersTable,
+    interactions: Builder<Interactions>,
+    findings: Builder<Findings>,
+    dead_letters: Builder<DeadLetters>,
     deleter: Option<Deleter>,
     deleted_at: Instant,
 }
@@ -66,9 +69,9 @@ impl<'p> Score<'p> {
             pipeline,
             names,
             partitions: Vec::new(),
-            interactions: InteractionsTable::default(),
-            findings: FindingsTable::default(),
-            dead_letters: DeadLettersTable::default(),
+            interactions: Builder::default(),
+            findings: Builder::default(),
+            dead_letters: Builder::default(),
             deleter: None,
             deleted_at: Instant::now(),
         }
@@ -93,9 +96,14 @@ impl<'p> Score<'p> {
         let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
         let throttled: Vec<Throttled> =
             findings.iter().map(|finding| alert::throttle(&mut state, facts, finding, &pipeline.alert)).collect();
-        interactions.push(facts, &findings);
+        interactions.push(&interactions::Row {
+            facts,
+            findings: findings.len() as u32,
+            max_severity: findings.iter().map(|finding| finding.severity).max(),
+        });
         for (finding, throttled) in findings.iter().zip(&throttled) {
-            rows.push(facts, finding, throttled.alert().map(|alert| alert.uid));
+            let alert_uid = throttled.alert().map(|alert| alert.uid);
+            rows.push(&findings::Row { facts, finding, alert_uid });
             if let Some(alert) = throttled.alert() {
                 send_alert(out, &names.alerts, pipeline.kafka.topics.alerts_partitions, &key, alert)?;
             }
@@ -147,13 +155,7 @@ fn state_key(states: &HashMap<Box<str>, State>, key: &str, facts: &Facts<'_>) ->
     }
 }
 
-fn send_alert(
-    out: &Transaction,
-    topic: &str,
-    partitions: i32,
-    key: &str,
-    alert: &alert::Alert,
-) -> Result<(), Broken> {
+fn send_alert(out: &Transaction, topic: &str, partitions: i32, key: &str, alert: &alert::Alert) -> Result<(), Broken> {
     let headers = alert.headers();
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     out.send(Record {
@@ -195,9 +197,8 @@ impl Stage for Score<'_> {
         let begun = Instant::now();
         let mut states: HashMap<Box<str>, State> = HashMap::new();
         let offset = committed.as_ref().map(|committed| committed.offset);
-        let restored = changelog::restore(&self.pipeline.kafka, at.partition, offset, |key, value| {
-            apply(&mut states, key, value)
-        });
+        let restored =
+            changelog::restore(&self.pipeline.kafka, at.partition, offset, |key, value| apply(&mut states, key, value));
         let marker = match restored {
             Ok(marker) => marker,
             Err(error) if error.needs_a_person() => return Ok(Start::Stopped(error.to_string())),
@@ -248,9 +249,9 @@ impl Stage for Score<'_> {
     fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken> {
         let time_ms = block_time_ms();
         let config = &self.pipeline.kafka;
-        super::send_blocks(out, config, &self.interactions.take(time_ms), time_ms)?;
-        super::send_blocks(out, config, &self.findings.take(time_ms), time_ms)?;
-        super::send_blocks(out, config, &self.dead_letters.take(time_ms), time_ms)?;
+        super::send_blocks(out, config, &self.interactions.take(time_ms))?;
+        super::send_blocks(out, config, &self.findings.take(time_ms))?;
+        super::send_blocks(out, config, &self.dead_letters.take(time_ms))?;
         let mut metadata = Vec::new();
         let mut bytes = Vec::new();
         for progress in progress {
@@ -295,9 +296,9 @@ impl Stage for Score<'_> {
         self.partitions.retain(|partition| partition.at != *at);
         // What an aborted transaction had gathered must not be told by the next one.
         if self.partitions.is_empty() {
-            self.interactions = InteractionsTable::default();
-            self.findings = FindingsTable::default();
-            self.dead_letters = DeadLettersTable::default();
+            self.interactions = Builder::default();
+            self.findings = Builder::default();
+            self.dead_letters = Builder::default();
         }
     }
 }

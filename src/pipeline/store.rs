@@ -21,6 +21,7 @@ use crate::{faults, limits};
 use group::{Group, OutboxRecord};
 use intent::Intent;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -291,7 +292,9 @@ impl<'p> Session<'p> {
         match self.consumer.commit(&lane.at, next, metadata) {
             Ok(()) => Ok(true),
             Err(KafkaError::ConsumerCommit(
-                code @ (RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::Fatal),
+                code @ (RDKafkaErrorCode::FencedInstanceId
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::Fatal),
             )) => Err(KafkaError::ConsumerCommit(code).into()),
             Err(error) => {
                 tracing::info!(partition = lane.at.partition, %error, "commit is made again");
@@ -301,7 +304,8 @@ impl<'p> Session<'p> {
     }
 
     fn insert(&self, lane: &mut Lane, group: Arc<Group>, resumed: bool) {
-        let work = insert_group(Arc::clone(&self.target), Arc::clone(&group), lane.at.partition, lane.committed, resumed);
+        let work =
+            insert_group(Arc::clone(&self.target), Arc::clone(&group), lane.at.partition, lane.committed, resumed);
         let task = self.runtime.spawn(work);
         lane.phase = Phase::Inserting { group, task };
     }

@@ -96,8 +96,7 @@ impl Group {
         match self.tables.iter_mut().find(|table| table.table == record.table) {
             Some(table) => table.body.extend_from_slice(&record.body),
             None => {
-                let table =
-                    TableBody { table: record.table, first_block_id: record.block_id, body: record.body };
+                let table = TableBody { table: record.table, first_block_id: record.block_id, body: record.body };
                 let at = self.tables.partition_point(|known| order(known.table) < order(table.table));
                 self.tables.insert(at, table);
             }
@@ -176,6 +175,9 @@ mod tests {
         let mut group = Group::default();
         group.extend(record(9, tables::NAMES[0], 7, b"rows"));
         let token = group.token("c", "weir.outbox", 2, 5, tables::NAMES[0]);
-        assert_eq!(token, format!("c/weir.outbox/2/5-9/{}/{SETTINGS_VERSION}/{}", tables::NAMES[0], group.intent(5).body));
+        assert_eq!(
+            token,
+            format!("c/weir.outbox/2/5-9/{}/{SETTINGS_VERSION}/{}", tables::NAMES[0], group.intent(5).body)
+        );
     }
 }
