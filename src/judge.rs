@@ -110,9 +110,9 @@ static CEILING_CRITERIA: LazyLock<[String; 1]> = LazyLock::new(|| ["CC7.2".to_ow
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::tests::facts;
     use crate::model::finding::Measure;
     use crate::model::{PartKind, Role};
+    use crate::score::tests::facts;
     use std::borrow::Cow;
 
     fn hit(rule: &str, permille: u16) -> FactHit<'_> {
@@ -159,7 +159,10 @@ mod tests {
         facts.hits = vec![hit(&rule.info.id, 900)];
         let judged = judge(&Policy::default(), &catalogue, &facts, &Scores::default());
         let finding = &judged.findings[0];
-        assert_eq!((finding.title, finding.taxonomy, finding.criteria), (&*rule.title, &*rule.taxonomy, &*rule.criteria));
+        assert_eq!(
+            (finding.title, finding.taxonomy, finding.criteria),
+            (&*rule.title, &*rule.taxonomy, &*rule.criteria)
+        );
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Throttles {
     /// Asks for an alert of `rule` at `now_ms`, which never goes back. Returns when its run was opened, or holds
     /// the alert back.
     pub(super) fn ask(&mut self, rule: &str, quota: Gcra, now_ms: i64) -> Option<i64> {
-        let rule = &rule[..rule.floor_char_boundary(RULE_MAX_BYTES)];
+        let rule = cut(rule);
         let index = self.all.iter().position(|throttle| &*throttle.rule == rule);
         let index = index.unwrap_or_else(|| self.add(rule, now_ms));
         let throttle = &mut self.all[index];
@@ -136,4 +136,9 @@ impl Throttles {
         }
         Ok(throttles)
     }
+}
+
+/// The first [`RULE_MAX_BYTES`] of an id, or a little less so as not to cut a character.
+fn cut(rule: &str) -> &str {
+    (0..=RULE_MAX_BYTES).rev().find_map(|end| rule.get(..end.min(rule.len()))).unwrap_or_default()
 }
