@@ -146,12 +146,15 @@ fn load_text(file: &str, source: &str, sources: &Sources<'_>) -> Result<Loaded, 
 fn secret_lines(root: &Node) -> Vec<std::ops::RangeInclusive<usize>> {
     let mut lines = Vec::new();
     root.visit(&mut |node| {
-        let Value::Scalar(scalar) = &node.value else { return };
+        let (has_literal, is_url) = match &node.value {
+            Value::Scalar(scalar) => (scalar.has_literal, scalar.text.contains("://") && scalar.text.contains('@')),
+            Value::Unfilled => (true, false),
+            Value::Null | Value::List(_) | Value::Map(_) => return,
+        };
         // Everything below a secret's key is one, should it be a list by mistake.
-        let is_secret = properties::is_secret(&node.path) || scalar.text.contains("://") && scalar.text.contains('@');
-        if is_secret && scalar.has_literal {
-            lines.push(node.place.line..=scalar.last_line);
-            lines.push(scalar.first_line..=scalar.last_line);
+        if has_literal && (is_url || properties::is_secret(&node.path)) {
+            lines.push(node.place.line..=node.place.line);
+            lines.push(node.lines.clone());
         }
     });
     lines

@@ -162,6 +162,11 @@ pub struct Span {
 const SPAN_UNITS: &[(&str, u64)] = &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Span {
+    /// How a time is written: in the largest unit that divides it.
+    pub fn written(ms: u64) -> String {
+        written_with_unit(ms, SPAN_UNITS)
+    }
+
     /// See [`Text::from_default`].
     pub fn from_default(ms: u64) -> Self {
         Span { ms, place: Place::default() }
@@ -182,7 +187,7 @@ impl Written for Span {
         Span::from_default(0)
     }
 }
-leaf!(Span, "Span", |span| written_with_unit(span.ms, SPAN_UNITS), { "type": "string", "pattern": r"^[0-9]+(ms|s|m|h|d)$|^\$\{" });
+leaf!(Span, "Span", |span| Span::written(span.ms), { "type": "string", "pattern": r"^[0-9]+(ms|s|m|h|d)$|^\$\{" });
 
 /// A number of whole units: `250ms` in milliseconds. Without a unit it is nothing, but for zero.
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {

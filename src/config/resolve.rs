@@ -171,7 +171,8 @@ impl Resolver<'_, '_> {
 
     fn within(&mut self, path: &str, span: Span, within: std::ops::RangeInclusive<u64>) {
         if !within.contains(&span.ms) {
-            let remedy = format!("write a time from {} ms to {} ms", within.start(), within.end());
+            let remedy =
+                format!("write a time from {} to {}", Span::written(*within.start()), Span::written(*within.end()));
             self.refuse::<()>(span.place, format!("{path} is out of bounds"), remedy);
         }
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// A value of the file.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Node {
     /// How to name it in a message: `kafka.brokers[0]`; empty for the whole file.
     pub path: String,
     pub place: Place,
+    /// The lines on which a scalar is defined: not those of its place, if that is an alias.
+    pub lines: RangeInclusive<usize>,
     pub value: Value,
 }
 
@@ -38,10 +41,6 @@ pub struct Scalar {
     pub origins: Vec<String>,
     /// Whether the file holds a part of the text.
     pub has_literal: bool,
-    /// The lines on which it is defined: not those of its place, if that is an alias.
-    pub first_line: usize,
-    /// See `first_line`.
-    pub last_line: usize,
 }
 
 /// A key and its value.
@@ -94,7 +93,8 @@ pub fn parse(source: &str, sources: &Sources<'_>, problems: &mut Vec<Problem>) -
     let raw: Option<Spanned<Raw>> =
         serde_saphyr::from_str_with_options(source, options).map_err(|error| syntax(&error))?;
     let Some(raw) = raw else {
-        return Ok(Node { path: String::new(), place: Place::default(), value: Value::Map(Vec::new()) });
+        let value = Value::Map(Vec::new());
+        return Ok(Node { path: String::new(), place: Place::default(), lines: 0..=0, value });
     };
     Ok(Convert { source, sources, problems }.node(raw, String::new()))
 }
@@ -132,10 +132,12 @@ struct Convert<'a, 's> {
 impl<'a> Convert<'a, '_> {
     fn node(&mut self, raw: Spanned<Raw>, path: String) -> Node {
         let at = place(&raw.referenced);
+        let first_line = number(raw.defined.line());
+        let lines = first_line..=first_line + self.slice(&raw.defined).trim_end().matches('\n').count();
         let value = match raw.value {
             Raw::Null => Value::Null,
-            Raw::Text(text) => self.scalar(&text, &raw.defined, at, &path),
-            Raw::Plain => self.scalar(self.slice(&raw.defined), &raw.defined, at, &path),
+            Raw::Text(text) => self.scalar(&text, at, &path),
+            Raw::Plain => self.scalar(self.slice(&raw.defined), at, &path),
             Raw::List(items) => Value::List(
                 items
                     .into_iter()
@@ -145,7 +147,7 @@ impl<'a> Convert<'a, '_> {
             ),
             Raw::Map(entries) => Value::Map(self.entries(entries, &path)),
         };
-        Node { path, place: at, value }
+        Node { path, place: at, lines, value }
     }
 
     fn entries(&mut self, raw: Vec<(Spanned<String>, Spanned<Raw>)>, path: &str) -> Vec<Entry> {
@@ -156,7 +158,6 @@ impl<'a> Convert<'a, '_> {
             if let Some(first) = entries.iter().find(|entry| entry.key == key.value) {
                 let remedy = format!("it stands in line {} already: leave one of them out", first.key_place.line);
                 self.problems.push(Problem::new(key_place, format!("{below} is written twice"), remedy));
-                continue;
             }
             let node = self.node(value, below);
             entries.push(Entry { key: key.value, key_place, node });
@@ -164,13 +165,9 @@ impl<'a> Convert<'a, '_> {
         entries
     }
 
-    fn scalar(&mut self, text: &str, defined: &Location, at: Place, path: &str) -> Value {
-        let first_line = number(defined.line());
-        let last_line = first_line + self.slice(defined).trim_end().matches('\n').count();
+    fn scalar(&mut self, text: &str, at: Place, path: &str) -> Value {
         match fill::fill(text, self.sources) {
-            Ok(Filled { text, origins, has_literal }) => {
-                Value::Scalar(Scalar { text, origins, has_literal, first_line, last_line })
-            }
+            Ok(Filled { text, origins, has_literal }) => Value::Scalar(Scalar { text, origins, has_literal }),
             Err(fault) => {
                 self.problems.push(Problem::new(at, format!("{path}: {}", fault.message), fault.remedy));
                 Value::Unfilled
