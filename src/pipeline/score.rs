@@ -94,7 +94,7 @@ impl<'p> Score<'p> {
         let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
         let scores = score::score(&mut state, facts, &pipeline.policy.limits);
         let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
-        let alerts: Vec<Option<Alert>> =
+        let alerts: Vec<Option<Alert<'_>>> =
             findings.iter().map(|finding| alert::throttle(&mut state, facts, finding, &pipeline.alert)).collect();
         interactions.push(&interactions::Row {
             facts,
@@ -102,7 +102,7 @@ impl<'p> Score<'p> {
             max_severity: findings.iter().map(|finding| finding.severity).max(),
         });
         for (finding, alert) in findings.iter().zip(&alerts) {
-            let alert_uid = alert.as_ref().map(|alert| alert.uid);
+            let alert_uid = alert.as_ref().map(|alert| alert.id);
             rows.push(&findings::Row { facts, finding, alert_uid });
             if let Some(alert) = alert {
                 send_alert(out, &names.alerts, pipeline.kafka.topics.alerts_partitions, &key, alert)?;
