@@ -162,6 +162,11 @@ fn start_log(as_json: bool) {
 
 /// Runs the command that the process was started with, and says what went wrong.
 pub fn main() -> ExitCode {
+    // The message of a panic may quote text of an interaction, so only its place is printed.
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(place) => eprintln!("panic at {}:{}:{}", place.file(), place.line(), place.column()),
+        None => eprintln!("panic at an unknown place"),
+    }));
     // clap prints its own errors and ends with status 2; help and version end with 0.
     let cli = Cli::parse();
     let exit = dispatch(cli.command).unwrap_or_else(|error| report(&error, &mut io::stderr()));

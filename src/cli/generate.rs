@@ -80,9 +80,9 @@ fn end_ms(end: Option<&str>) -> anyhow::Result<i64> {
     match end {
         None => Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64),
         Some(end) => {
-            let time: jiff::Timestamp = end.parse().map_err(|_| {
-                Usage(format!("--end {end}: expected an RFC 3339 time, such as 2026-11-25T09:00:00Z"))
-            })?;
+            let time: jiff::Timestamp = end
+                .parse()
+                .map_err(|_| Usage(format!("--end {end}: expected an RFC 3339 time, such as 2026-11-25T09:00:00Z")))?;
             Ok(time.as_millisecond())
         }
     }
@@ -98,10 +98,7 @@ fn print(events: impl Iterator<Item = Generated>, out: &mut impl Write) -> io::R
     Ok(truth)
 }
 
-fn feed(
-    mut feeder: Feeder,
-    events: impl Iterator<Item = Generated>,
-) -> anyhow::Result<(Vec<Incident>, Vec<Landed>)> {
+fn feed(mut feeder: Feeder, events: impl Iterator<Item = Generated>) -> anyhow::Result<(Vec<Incident>, Vec<Landed>)> {
     let mut truth = Vec::new();
     for event in events {
         feeder.send(event.key.as_deref().map(str::as_bytes), event.timestamp_ms, &event.payload)?;
