@@ -36,7 +36,7 @@ const ROOMS: &[&str] = &[
 /// The last room that is synchronous and pure: no clock, randomness, I/O or async in it or above it.
 const LAST_PURE: &str = "tables";
 
-/// Which rooms may name an outside crate, by its name in code. `*` is every room; `main` is main.rs.
+/// Which rooms may name an outside crate, by its name in code. `*` is every room; `main` is the binaries.
 const CRATES: &[(&str, &[&str])] = &[
     ("aho_corasick", &["rules", "detect"]),
     ("anyhow", &["cli", "main"]),
@@ -153,7 +153,11 @@ impl Source {
     /// `detect` for `src/detect.rs` and all below `src/detect/`; `main`, `lib`.
     fn room(&self) -> &str {
         let path = self.name.strip_prefix("src/").expect("sources are below src");
-        path.split(['/', '.']).next().expect("a path has a first part")
+        match path.split(['/', '.']).next().expect("a path has a first part") {
+            // src/bin holds further binaries, each a main file like main.rs.
+            "bin" => "main",
+            room => room,
+        }
     }
 
     /// The place of a byte offset, for messages.
