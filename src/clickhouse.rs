@@ -5,9 +5,11 @@
 //! is, so that nothing is encoded twice. When to insert and what to do after an error is the store loop's
 //! matter; nothing here repeats a request.
 
-pub mod insert;
-pub mod query;
+mod insert;
+mod query;
 pub mod schema;
+
+pub use insert::{InsertError, SETTINGS_VERSION};
 
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -23,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a query or a statement may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long an idle connection is kept, in ms: less than the 3 s after which older servers close theirs.
+/// How long an idle connection is kept: less than the 3 s after which older servers close theirs.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Longest text of the server's that goes into an error.
@@ -65,7 +67,7 @@ pub struct Client {
 impl Client {
     /// Connects to nothing yet.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        if !config.url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty()) {
+        if config.url.strip_prefix("http://").is_none_or(str::is_empty) {
             return Err(ConfigError::Url(config.url.clone()));
         }
         if !is_identifier(&config.database) {
