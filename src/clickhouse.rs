@@ -5,11 +5,9 @@
 //! is, so that nothing is encoded twice. When to insert and what to do after an error is the store loop's
 //! matter; nothing here repeats a request.
 
-mod insert;
-mod query;
+pub mod insert;
+pub mod query;
 pub mod schema;
-
-pub use insert::{InsertError, SETTINGS_VERSION};
 
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;

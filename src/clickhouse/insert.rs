@@ -9,6 +9,7 @@ use super::{Client, Failure, within};
 use crate::tables;
 use bytes::Bytes;
 use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Part of the token: goes up whenever what every insert says in its URL changes (`PINNED`).
 pub const SETTINGS_VERSION: u32 = 1;
@@ -35,7 +36,7 @@ const PINNED: &[(&str, &str)] = &[
     ("input_format_native_allow_types_conversion", "1"),
 ];
 
-/// How much is copied and handed to the connection at once, in bytes. Each such piece has [`SEND_TIMEOUT`].
+/// How much is handed to the connection at once, in bytes. Each such piece has [`SEND_TIMEOUT`].
 const PIECE_BYTES: usize = 1 << 20;
 
 /// How long the connection may take a piece. The server drops a body that stands still for 30 s.
@@ -71,36 +72,63 @@ const REFUSED: &[u32] = &[
     469, // VIOLATED_CONSTRAINT
 ];
 
-/// Why rows were not inserted. Both are to be tried again for ever: nothing may be lost.
+/// Why a group was not inserted. Both are to be tried again for ever: nothing may be lost.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InsertError {
     /// The server is away, overloaded, misconfigured, or its answer was lost: the outcome may be unknown.
-    #[error("{0}")]
-    Retry(Failure),
-    /// The server understood, and will say the same again until its schema is mended.
+    #[error("inserting into {table} will be tried again: {failure}")]
+    Retry { table: String, failure: Failure },
+    /// The server understood and will say the same again until its schema is mended.
     #[error(
-        "the rows are refused: {0}. Look at the table with `weir schema status -c FILE`, and for constraints and \
-         materialised views on it"
+        "{table} refuses the rows: {failure}. Compare the table with `weir schema status -c FILE`, and look for \
+         constraints and materialised views; weir goes on trying"
     )]
-    Refused(Failure),
+    Refused { table: String, failure: Failure },
 }
 
 impl InsertError {
-    /// For a request whose answer was lost.
-    pub fn outcome_unknown(text: impl Into<String>) -> Self {
-        InsertError::Retry(Failure::local(text))
+    fn new(table: &str, failure: Failure) -> Self {
+        let table = table.to_owned();
+        match failure.code {
+            Some(code) if REFUSED.contains(&code) => InsertError::Refused { table, failure },
+            // Whatever is not known to be about the data: 5xx, a proxy's answer, 60, 81, 159, 202, 209, 210, 241,
+            // 242, 252, 497, 516 and so on.
+            _ => InsertError::Retry { table, failure },
+        }
+    }
+
+    /// What the server said.
+    pub fn failure(&self) -> &Failure {
+        match self {
+            InsertError::Retry { failure, .. } | InsertError::Refused { failure, .. } => failure,
+        }
     }
 }
 
-impl From<Failure> for InsertError {
-    fn from(failure: Failure) -> Self {
-        match failure.code {
-            Some(code) if REFUSED.contains(&code) => InsertError::Refused(failure),
-            // Whatever is not known to be about the data: 5xx, a proxy's answer, 60, 81, 159, 202, 209, 210, 241,
-            // 242, 252, 497, 516 and so on.
-            _ => InsertError::Retry(failure),
-        }
+/// What identifies an insert: consecutive outbox records of one partition, one table, these bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'a> {
+    pub cluster_id: &'a str,
+    pub topic: &'a str,
+    pub partition: i32,
+    /// Offset at which the group begins, and that of its last record.
+    pub first: i64,
+    pub last: i64,
+    pub table: &'a str,
+    /// [`body_hash`] of the body.
+    pub body_hash: u128,
+}
+
+impl std::fmt::Display for Token<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Token { cluster_id, topic, partition, first, last, table, body_hash } = self;
+        write!(f, "{cluster_id}/{topic}/{partition}/{first}-{last}/{table}/{SETTINGS_VERSION}/{body_hash:032x}")
     }
+}
+
+/// Tells bodies apart: a fast 128-bit hash without a key.
+pub fn body_hash(body: &[u8]) -> u128 {
+    xxh3_128(body)
 }
 
 impl Client {
@@ -109,14 +137,15 @@ impl Client {
     ///
     /// Dropping the future before the body is sent cuts the connection, and the server inserts nothing; later
     /// than that the server finishes by itself.
-    pub async fn insert(&self, _proof: &SchemaProof, table: &str, body: &[u8], token: &str) -> Result<(), InsertError> {
+    pub async fn insert(&self, _proof: &SchemaProof, table: &str, body: Bytes, token: &str) -> Result<(), InsertError> {
         if !tables::NAMES.contains(&table) {
-            return Err(Failure::local(format!("this program knows no table {table:?}; upgrade store")).into());
+            let failure = Failure::local("this program knows no such table; upgrade the store");
+            return Err(InsertError::Retry { table: table.to_owned(), failure });
         }
-        Ok(within(REQUEST_TIMEOUT, self.send(table, body, token)).await?)
+        within(REQUEST_TIMEOUT, self.send(table, body, token)).await.map_err(|failure| InsertError::new(table, failure))
     }
 
-    async fn send(&self, table: &str, body: &[u8], token: &str) -> ::clickhouse::error::Result<()> {
+    async fn send(&self, table: &str, mut body: Bytes, token: &str) -> ::clickhouse::error::Result<()> {
         let sql = format!("INSERT INTO `{}`.`{table}` FORMAT Native", self.database);
         let mut insert = self
             .http
@@ -126,8 +155,8 @@ impl Client {
         for (name, value) in PINNED {
             insert = insert.with_setting(*name, *value);
         }
-        for piece in body.chunks(PIECE_BYTES) {
-            insert.send(Bytes::copy_from_slice(piece)).await?;
+        while !body.is_empty() {
+            insert.send(body.split_to(body.len().min(PIECE_BYTES))).await?;
         }
         insert.end().await
     }
@@ -138,13 +167,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_token_names_everything_that_identifies_an_insert() {
+        let token = Token {
+            cluster_id: "c1",
+            topic: "weir.outbox",
+            partition: 2,
+            first: 10,
+            last: 12,
+            table: "findings",
+            body_hash: 0xab,
+        };
+        assert_eq!(token.to_string(), format!("c1/weir.outbox/2/10-12/findings/1/{:032x}", 0xab));
+    }
+
+    #[test]
     fn only_what_is_about_the_data_is_refused() {
-        let error = |text: &str| InsertError::from(Failure::from_response(text));
+        let error = |text: &str| InsertError::new("findings", Failure::from_response(text));
         for text in ["Code: 53. DB::Exception: x", "Code: 117. DB::Exception: x", "Code: 16. DB::Exception: x"] {
-            assert!(matches!(error(text), InsertError::Refused(_)), "{text}");
+            assert!(matches!(error(text), InsertError::Refused { .. }), "{text}");
         }
         for text in ["Code: 252. x", "Code: 241. x", "Code: 60. x", "Code: 516. x", "500 Internal Server Error", ""] {
-            assert!(matches!(error(text), InsertError::Retry(_)), "{text}");
+            assert!(matches!(error(text), InsertError::Retry { .. }), "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Results are JSON rows. Nothing here is fit for reading a table as a whole.
 
 use super::{Client, Failure, QUERY_TIMEOUT, within};
-use crate::tables;
+use crate::model::uid::Uid;
 use serde_json::Value;
 
 impl Client {
@@ -26,17 +26,15 @@ impl Client {
             .collect()
     }
 
-    /// Whether a block was inserted, by its id as a UUID's text. One insert is one part, so any of its rows means all of its group's rows.
+    /// Whether a block was inserted. One insert is one part, so any of its rows means all of its group's rows.
     ///
     /// The time belongs to the question: by it the server reads the parts of that moment and no others.
-    pub async fn block_present(&self, table: &str, block_id: &str, block_time_ms: i64) -> Result<bool, Failure> {
-        if !tables::NAMES.contains(&table) || !block_id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
-            return Err(Failure::local("there is no such table, or the block's id is no UUID"));
-        }
+    pub async fn block_present(&self, table: &str, block_id: &[u8; 16], block_time_ms: i64) -> Result<bool, Failure> {
         let sql = format!(
             "SELECT 1 FROM `{}`.`{table}` WHERE block_time = fromUnixTimestamp64Milli({block_time_ms}, 'UTC') \
-             AND block_id = toUUID('{block_id}') LIMIT 1",
-            self.database
+             AND block_id = toUUID('{}') LIMIT 1",
+            self.database,
+            Uid(*block_id)
         );
         Ok(!self.query_json(&sql).await?.is_empty())
     }
