@@ -1,11 +1,41 @@
 //! `weir schema plan|apply|status`: what would be done to ClickHouse's tables, doing it, and how they stand.
 //!
-//! Reading the configuration and the exit status are the caller's.
+//! The statements themselves are in the clickhouse room.
 
+use super::{Exit, PipelineFile};
 use crate::clickhouse::schema::{self, SchemaError, Status, Step};
 use crate::clickhouse::{Client, Config, ConfigError, Failure};
 use std::future::Future;
 use std::io::{self, Write};
+
+/// Arguments of `weir schema`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What is done with migrations.
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Prints the statements that `apply` would run
+    Plan(PipelineFile),
+    /// Runs the missing migrations
+    Apply(PipelineFile),
+    /// Says how the tables stand; fails when rows could not be inserted
+    Status(PipelineFile),
+}
+
+/// Plans, applies or tells.
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let out = &mut io::stdout();
+    match args.action {
+        Action::Plan(file) => plan(&file.load()?.config.clickhouse, out)?,
+        Action::Apply(file) => apply(&file.load()?.config.clickhouse, out)?,
+        Action::Status(file) => status(&file.load()?.config.clickhouse, out)?,
+    }
+    Ok(Exit::Done)
+}
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +51,7 @@ pub enum Error {
 }
 
 /// Prints the statements that `apply` would run, as SQL that can be run by hand.
-pub fn plan(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+fn plan(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
     let client = Client::new(config)?;
     let steps = block_on(schema::plan(&client))??;
     if steps.is_empty() {
@@ -31,7 +61,7 @@ pub fn plan(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 /// Brings the schema up to date, and checks it afterwards.
-pub fn apply(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+fn apply(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
     let client = Client::new(config)?;
     block_on(async {
         let mut written = Ok(());
@@ -49,7 +79,7 @@ pub fn apply(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
 }
 
 /// Prints how the schema stands and fails unless rows could be inserted.
-pub fn status(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+fn status(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
     let client = Client::new(config)?;
     block_on(async {
         let version = client.version().await?;

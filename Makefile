@@ -1,0 +1,26 @@
+# The doors of the project. Each installs what it needs: see deploy/local/setup.sh.
+
+.PHONY: demo down test build clean
+
+# Real Kafka, real ClickHouse, two instances of weir and 50,000 interactions with planted incidents.
+demo:
+	@deploy/local/setup.sh
+	@cargo build --release --bin weir
+	@deploy/local/demo
+
+# Stops what the demo left running, and forgets its data.
+down:
+	@deploy/local/services stop .local
+	@rm -rf .local
+
+# Everything that proves the project; what CI calls.
+test:
+	@deploy/local/setup.sh
+	@tests/run
+
+build:
+	@deploy/local/setup.sh
+	@cargo build --release --bin weir
+
+clean: down
+	@cargo clean

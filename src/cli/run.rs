@@ -1,0 +1,62 @@
+//! `weir run`: the service. Starts the loops of a role and ends when told to, or when one cannot go on.
+
+use super::{Exit, PipelineFile, pipeline_of};
+use crate::config::Config;
+use crate::pipeline::{self, drain::Stop};
+
+/// Arguments of `weir run`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+    /// Which of the three loops this process runs
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    role: Role,
+}
+
+/// The loops of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// All three
+    All,
+    /// Events to facts
+    Detect,
+    /// Facts to rows and alerts
+    Score,
+    /// Rows to ClickHouse
+    Store,
+}
+
+/// Runs until SIGTERM or SIGINT, or until a loop cannot go on.
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let role = match args.role {
+        Role::All => pipeline::Role::All,
+        Role::Detect => pipeline::Role::Detect,
+        Role::Score => pipeline::Role::Score,
+        Role::Store => pipeline::Role::Store,
+    };
+    let loaded = Config::load_here(&args.pipeline.config)?;
+    super::start_log(loaded.config.log_json);
+    #[cfg(feature = "faults")]
+    let _failpoints = crate::faults::setup();
+    for warning in &loaded.config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let pipeline = pipeline_of(loaded.config)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        instance = pipeline.kafka.instance,
+        group = pipeline.kafka.group,
+        brokers = pipeline.kafka.brokers,
+        clickhouse = pipeline.clickhouse.url,
+        rules = pipeline.catalogue.rules().len(),
+        config = pipeline.digests.config,
+        packs = pipeline.digests.packs,
+        policy = pipeline.digests.policy,
+        "weir starts"
+    );
+    let stop = Stop::on_signals()?;
+    pipeline::run(&pipeline, role, &stop)?;
+    tracing::info!("weir has ended");
+    Ok(Exit::Done)
+}

@@ -1,0 +1,372 @@
+//! `weir scan`: the stream's own decode, detect, score and judge over files or stdin, without Kafka and ClickHouse.
+//!
+//! It shows what the stream would find. It does not throttle: that is a matter of alerts, and here there are none.
+
+use super::Exit;
+use crate::decode::{self, Format};
+use crate::detect::{Scanner, Scratch};
+use crate::judge::judge;
+use crate::model::evidence::MaskKey;
+use crate::model::facts::{FactHit, Facts};
+use crate::model::finding::Finding;
+use crate::model::reject::Reject;
+use crate::model::{Event, Interaction, Position, Severity};
+use crate::policy::Policy;
+use crate::rules::Catalogue;
+use crate::score::{State, score};
+use anyhow::Context as _;
+use bumpalo::Bump;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Finds what the stream would find, in files or stdin.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// A pipeline file, for its packs, policy and key. Without it: the default packs, no policy, no hashes.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What the input is: events, one a line, or with `text` lines of {"id", "text", "role"?}.
+    #[arg(long, value_enum, default_value = "auto")]
+    format: FormatName,
+    /// How events are wrapped: `kcat` reads the lines of `kcat -J`, so that positions and ids equal the stream's.
+    #[arg(long, value_enum, default_value = "none")]
+    envelope: Envelope,
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+    /// Also shows what is below the reporting threshold, marked.
+    #[arg(long)]
+    all: bool,
+    /// Exits with status 3 when something at least this severe was found: a name or a number from 1 to 6.
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    fail_on: Option<Severity>,
+    /// Files to read; `-` or none: stdin.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum FormatName {
+    Auto,
+    Native,
+    #[value(name = "openai")]
+    OpenAi,
+    Text,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Envelope {
+    None,
+    Kcat,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Table,
+    Ndjson,
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let by_number = text.parse().ok().and_then(Severity::from_code);
+    by_number.or_else(|| Severity::from_name(&text.to_lowercase())).ok_or_else(|| {
+        let names: Vec<&str> = Severity::ALL.iter().map(|severity| severity.name()).collect();
+        format!("expected 1 to 6 or one of {}", names.join(", "))
+    })
+}
+
+/// Scans every input and says how it went on stderr.
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let (catalogue, policy, key, inputs) = match &args.config {
+        Some(path) => {
+            let pipeline = super::pipeline_of(super::load(path)?.config)?;
+            (pipeline.catalogue, pipeline.policy, pipeline.mask_key, pipeline.inputs)
+        }
+        None => (Catalogue::built_in(), Policy::default(), MaskKey::none(), Vec::new()),
+    };
+    let scanner = Scanner::new(&catalogue)?;
+    let formats = inputs.into_iter().map(|input| (input.topic, input.format)).collect();
+    let out = BufWriter::new(std::io::stdout().lock());
+    let mut scan = Scan {
+        args: &args,
+        catalogue: &catalogue,
+        policy: &policy,
+        key: &key,
+        scanner: &scanner,
+        scratch: Scratch::default(),
+        states: HashMap::new(),
+        formats,
+        out,
+        tally: Tally::default(),
+    };
+    if args.output == Output::Table {
+        scan.line(&["severity", "conf.", "rule", "where", "what"])?;
+    }
+    if args.files.is_empty() {
+        scan.input("stdin", BufReader::new(std::io::stdin().lock()))?;
+    }
+    for path in &args.files {
+        if path == Path::new("-") {
+            scan.input("stdin", BufReader::new(std::io::stdin().lock()))?;
+        } else {
+            let file = std::fs::File::open(path).with_context(|| format!("opening {}", path.display()))?;
+            scan.input(&path.display().to_string(), BufReader::new(file))?;
+        }
+    }
+    scan.out.flush()?;
+    let Tally { interactions, findings, below, rejects, worst } = scan.tally;
+    eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
+    let failed = args.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least));
+    Ok(if failed { Exit::Found } else { Exit::Done })
+}
+
+#[derive(Default)]
+struct Tally {
+    interactions: u64,
+    findings: u64,
+    below: u64,
+    rejects: u64,
+    worst: Option<Severity>,
+}
+
+struct Scan<'s, W> {
+    args: &'s Args,
+    catalogue: &'s Catalogue,
+    policy: &'s Policy,
+    key: &'s MaskKey,
+    scanner: &'s Scanner,
+    scratch: Scratch,
+    states: HashMap<String, State>,
+    /// Formats of the configured topics, for events in an envelope.
+    formats: HashMap<String, Format>,
+    out: W,
+    tally: Tally,
+}
+
+/// A line of `kcat -J`.
+#[derive(Deserialize)]
+struct KcatLine {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    ts: i64,
+    payload: Option<String>,
+    /// Names and values in turn.
+    #[serde(default)]
+    headers: Vec<Option<String>>,
+}
+
+impl<W: Write> Scan<'_, W> {
+    /// Reads events line by line, or as one when the first line only opens a document (a file that was printed for
+    /// people).
+    fn input(&mut self, name: &str, mut reader: impl BufRead) -> anyhow::Result<()> {
+        let mut line = Vec::new();
+        for offset in 0.. {
+            line.clear();
+            if reader.read_until(b'\n', &mut line).with_context(|| format!("reading {name}"))? == 0 {
+                break;
+            }
+            if offset == 0 && self.args.envelope == Envelope::None && only_opens(&line) {
+                reader.read_to_end(&mut line).with_context(|| format!("reading {name}"))?;
+            }
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match self.args.envelope {
+                Envelope::None => {
+                    let position = Position { topic: name, partition: 0, offset };
+                    let event = Event { position, timestamp_ms: 0, payload: Some(&line), format_header: None };
+                    self.event(&event)?;
+                }
+                Envelope::Kcat => self.kcat(name, offset, &line)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn kcat(&mut self, name: &str, number: i64, line: &[u8]) -> anyhow::Result<()> {
+        let Ok(wrapped) = serde_json::from_slice::<KcatLine>(line) else {
+            self.tally.rejects += 1;
+            eprintln!("{name}:{}: not a line of `kcat -J`: expected topic, partition, offset, ts, payload", number + 1);
+            return Ok(());
+        };
+        let pairs = wrapped.headers.chunks_exact(2);
+        let named = |wanted| {
+            let mut pairs = pairs.clone();
+            pairs.find(|pair| pair[0].as_deref() == Some(wanted)).and_then(|pair| pair[1].as_deref())
+        };
+        self.event(&Event {
+            position: Position { topic: &wrapped.topic, partition: wrapped.partition, offset: wrapped.offset },
+            timestamp_ms: wrapped.ts,
+            payload: wrapped.payload.as_deref().map(str::as_bytes),
+            format_header: named("weir-format").or_else(|| named("content-type")),
+        })
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
+        let arena = Bump::new();
+        let format = match self.args.format {
+            FormatName::Native => Format::Native,
+            FormatName::OpenAi => Format::OpenAi,
+            FormatName::Auto | FormatName::Text => {
+                self.formats.get(event.position.topic).copied().unwrap_or(Format::Auto)
+            }
+        };
+        let decoded = if self.args.format == FormatName::Text {
+            decode::decode_text(event, &arena).map(|interaction| (vec![interaction], Vec::new()))
+        } else {
+            decode::decode(event, format, &arena)
+                .map(|decoded| (decoded.interactions.into_iter().collect(), decoded.skipped))
+        };
+        match decoded {
+            Ok((interactions, skipped)) => {
+                skipped.iter().for_each(|skipped| self.reject(event, &skipped.reject));
+                interactions.iter().try_for_each(|interaction| self.interaction(event, interaction))
+            }
+            Err(reject) => {
+                self.reject(event, &reject);
+                Ok(())
+            }
+        }
+    }
+
+    fn reject(&mut self, event: &Event<'_>, reject: &Reject) {
+        self.tally.rejects += 1;
+        eprintln!("{}: {}: {}", event.position, reject.reason, reject.detail);
+    }
+
+    fn interaction(&mut self, event: &Event<'_>, interaction: &Interaction<'_>) -> anyhow::Result<()> {
+        let hits = self.scanner.scan(interaction, &mut self.scratch);
+        let facts = Facts::new(interaction, &hits, event.timestamp_ms, self.key);
+        let state = self.states.entry(facts.principal.to_string()).or_default();
+        let scores = score(state, &facts, &self.policy.limits);
+        let judged = judge(self.policy, self.catalogue, &facts, &scores);
+        self.tally.interactions += 1;
+        self.tally.findings += judged.findings.len() as u64;
+        for finding in &judged.findings {
+            self.tally.worst = self.tally.worst.max(Some(finding.severity));
+            self.finding(&facts, finding)?;
+        }
+        for hit in facts.hits.iter().filter(|hit| !hit.confidence.is_reported()) {
+            self.tally.below += 1;
+            if self.args.all {
+                self.below(&facts, hit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finding(&mut self, facts: &Facts<'_>, finding: &Finding<'_>) -> anyhow::Result<()> {
+        let place = finding.place.as_ref();
+        let measured = finding
+            .measure
+            .as_ref()
+            .map(|measure| format!("{} {} where {} are allowed", measure.observed, measure.unit, measure.limit));
+        self.show(&Shown {
+            uid: finding.uid.to_string(),
+            rule: finding.rule,
+            category: finding.category.name(),
+            type_name: finding.type_name,
+            start: place.map(|place| place.start),
+            end: place.map(|place| place.end),
+            severity: finding.severity,
+            confidence: finding.confidence.as_f32(),
+            message: place.map(|place| place.message),
+            part: place.map(|place| place.part),
+            evidence: place.map(|place| place.masked.to_string()).or(measured).unwrap_or_default(),
+            reported: true,
+            facts,
+        })
+    }
+
+    fn below(&mut self, facts: &Facts<'_>, hit: &FactHit<'_>) -> anyhow::Result<()> {
+        let uid = Finding::uid_of_hit(facts, hit.rule, hit.message, hit.part, hit.start, hit.end);
+        self.show(&Shown {
+            uid: uid.to_string(),
+            rule: hit.rule,
+            category: hit.category.name(),
+            type_name: hit.type_name,
+            start: Some(hit.start),
+            end: Some(hit.end),
+            severity: hit.severity,
+            confidence: hit.confidence.as_f32(),
+            message: Some(hit.message),
+            part: Some(hit.part),
+            evidence: hit.masked.to_string(),
+            reported: false,
+            facts,
+        })
+    }
+
+    fn show(&mut self, shown: &Shown<'_>) -> anyhow::Result<()> {
+        if self.args.output == Output::Ndjson {
+            writeln!(self.out, "{}", shown.to_json())?;
+            return Ok(());
+        }
+        let mark = if shown.reported { "" } else { " (below)" };
+        let name = match shown.facts.source_id {
+            "" => shown.facts.position.to_string(),
+            id => id.to_string(),
+        };
+        let place = match (shown.message, shown.part, shown.start, shown.end) {
+            (Some(message), Some(part), Some(start), Some(end)) => format!("{name} {message}.{part} {start}-{end}"),
+            _ => name,
+        };
+        let confidence = format!("{:.2}{mark}", shown.confidence);
+        self.line(&[shown.severity.name(), &confidence, shown.rule, &place, &shown.evidence])
+    }
+
+    fn line(&mut self, cells: &[&str; 5]) -> anyhow::Result<()> {
+        let [severity, confidence, rule, place, what] = cells;
+        writeln!(self.out, "{severity:13} {confidence:12} {rule:36} {place:40} {what}")?;
+        Ok(())
+    }
+}
+
+/// What is shown of a finding, or of a hit below the threshold.
+struct Shown<'a> {
+    uid: String,
+    rule: &'a str,
+    category: &'a str,
+    type_name: &'a str,
+    start: Option<u32>,
+    end: Option<u32>,
+    severity: Severity,
+    confidence: f32,
+    message: Option<u32>,
+    part: Option<u32>,
+    evidence: String,
+    reported: bool,
+    facts: &'a Facts<'a>,
+}
+
+impl Shown<'_> {
+    fn to_json(&self) -> serde_json::Value {
+        let facts = self.facts;
+        serde_json::json!({
+            "id": facts.source_id,
+            "uid": self.uid,
+            "rule": self.rule,
+            "category": self.category,
+            "type": self.type_name,
+            "start": self.start,
+            "end": self.end,
+            "severity": self.severity.name(),
+            "severity_id": self.severity.code(),
+            "confidence": (f64::from(self.confidence) * 1_000.0).round() / 1_000.0,
+            "reported": self.reported,
+            "masked": self.evidence,
+            "message": self.message,
+            "part": self.part,
+            "principal": facts.principal.to_string(),
+            "source_topic": facts.position.topic,
+            "source_partition": facts.position.partition,
+            "source_offset": facts.position.offset,
+            "source_index": facts.index,
+        })
+    }
+}
+
+fn only_opens(line: &[u8]) -> bool {
+    matches!(line.trim_ascii(), b"{" | b"[")
+}

@@ -1,0 +1,192 @@
+//! weir's topics: which there are, with which settings, how to make them, and deleting what has been read.
+//!
+//! A topic that exists is never altered: what differs is said, with the remedy. Partition counts are for life,
+//! since the state of a principal is where its hash says.
+
+use super::{Config, NextOffset, TopicPartition, Topics};
+use crate::limits;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// `max.message.bytes` of weir's own topics.
+pub const OUTBOX_MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A topic as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    pub name: String,
+    /// `None`: the broker's default (an input topic).
+    pub partitions: Option<i32>,
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// What there is to say of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    Right(String),
+    Missing(Spec),
+    /// Exists, but not as it should be: what, and the remedy.
+    Differs {
+        topic: String,
+        what: String,
+        remedy: String,
+    },
+}
+
+/// Every topic of a pipeline: the input's, then weir's own.
+pub fn specs(topics: &Topics, inputs: &[String]) -> Vec<Spec> {
+    let days = |days: i64| (days * 24 * 60 * 60 * 1_000).to_string();
+    let size = ("max.message.bytes", OUTBOX_MAX_MESSAGE_BYTES.to_string());
+    // What is read is deleted by its reader, never by age: an outage of any length loses nothing.
+    let queue = vec![("cleanup.policy", "delete".into()), ("retention.ms", "-1".into()), size.clone()];
+    let log = vec![("cleanup.policy", "delete".into()), ("retention.ms", days(30)), size.clone()];
+    let state = vec![
+        ("cleanup.policy", "compact".into()),
+        ("segment.bytes", (64 << 20).to_string()),
+        ("segment.ms", "600000".into()),
+        ("min.cleanable.dirty.ratio", "0.1".into()),
+        ("max.compaction.lag.ms", "600000".into()),
+        size,
+    ];
+    let own = |name: String, partitions, settings| Spec { name, partitions: Some(partitions), settings };
+    let mut specs: Vec<Spec> =
+        inputs.iter().map(|name| Spec { name: name.clone(), partitions: None, settings: Vec::new() }).collect();
+    specs.push(own(topics.facts(), topics.facts_partitions, queue.clone()));
+    specs.push(own(topics.state(), topics.facts_partitions, state));
+    specs.push(own(topics.outbox(), topics.outbox_partitions, queue));
+    specs.push(own(topics.alerts(), topics.alerts_partitions, log.clone()));
+    specs.push(own(topics.dead_letters(), 4, log));
+    specs
+}
+
+/// Asks the cluster and makes topics.
+pub struct Admin {
+    client: AdminClient<DefaultClientContext>,
+    replication: Option<i32>,
+}
+
+impl Admin {
+    pub fn connect(config: &Config) -> Result<Self, KafkaError> {
+        Ok(Admin { client: config.client().create()?, replication: config.topics.replication })
+    }
+
+    /// Compares the cluster with what should be there.
+    pub async fn plan(&self, specs: &[Spec]) -> Result<Vec<Finding>, KafkaError> {
+        let mut findings = Vec::new();
+        for spec in specs {
+            findings.push(match self.partitions_of(&spec.name)? {
+                None => Finding::Missing(spec.clone()),
+                Some(count) => self.compare(spec, count).await?,
+            });
+        }
+        Ok(findings)
+    }
+
+    /// Makes a missing topic. One that another made meanwhile is fine.
+    pub async fn create(&self, spec: &Spec) -> Result<(), KafkaError> {
+        let replication = TopicReplication::Fixed(self.replication.unwrap_or(-1));
+        let settings: Vec<(&str, &str)> = spec.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let mut topic = NewTopic::new(&spec.name, spec.partitions.unwrap_or(-1), replication);
+        for (key, value) in settings {
+            topic = topic.set(key, value);
+        }
+        let results = self.client.create_topics([&topic], &options()).await?;
+        match results.into_iter().next() {
+            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(KafkaError::AdminOp(code)),
+            _ => Ok(()),
+        }
+    }
+
+    fn partitions_of(&self, topic: &str) -> Result<Option<i32>, KafkaError> {
+        let metadata = self.client.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+        Ok(found.map(|found| found.partitions().len() as i32).filter(|&count| count > 0))
+    }
+
+    async fn compare(&self, spec: &Spec, count: i32) -> Result<Finding, KafkaError> {
+        let topic = spec.name.clone();
+        if let Some(wanted) = spec.partitions.filter(|&wanted| wanted != count) {
+            let what = format!("has {count} partitions, and the configuration says {wanted}");
+            let remedy = "set the count that the topic has: it stays for life".to_string();
+            return Ok(Finding::Differs { topic, what, remedy });
+        }
+        if spec.settings.is_empty() {
+            return Ok(Finding::Right(topic));
+        }
+        let found = self.client.describe_configs([&ResourceSpecifier::Topic(&spec.name)], &options()).await?;
+        let Some(Ok(found)) = found.first() else { return Ok(Finding::Right(topic)) };
+        let wrong: Vec<&(&str, String)> = spec
+            .settings
+            .iter()
+            .filter(|(key, value)| found.get(key).and_then(|entry| entry.value.as_ref()) != Some(value))
+            .collect();
+        if wrong.is_empty() {
+            return Ok(Finding::Right(topic));
+        }
+        let pairs: Vec<String> = wrong.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let what = format!("is not set as {}", pairs.join(", "));
+        let remedy = format!("kafka-configs.sh --alter --topic {topic} --add-config {}", pairs.join(","));
+        Ok(Finding::Differs { topic, what, remedy })
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
+}
+
+type Deletion = Pin<Box<dyn Future<Output = Result<TopicPartitionList, KafkaError>> + Send>>;
+
+/// Deletes what a reader has committed, one request at a time, without ever waiting: a deletion that fails is
+/// made again with the next.
+pub struct Deleter {
+    client: AdminClient<DefaultClientContext>,
+    wanted: Vec<(TopicPartition, NextOffset)>,
+    pending: Option<Deletion>,
+}
+
+impl Deleter {
+    pub fn connect(config: &Config) -> Result<Self, KafkaError> {
+        Ok(Deleter { client: config.client().create()?, wanted: Vec::new(), pending: None })
+    }
+
+    /// Records of this partition before `next` may go.
+    pub fn delete_before(&mut self, at: &TopicPartition, next: NextOffset) {
+        match self.wanted.iter_mut().find(|(known, _)| known == at) {
+            Some(known) => known.1 = known.1.max(next),
+            None => self.wanted.push((at.clone(), next)),
+        }
+    }
+
+    /// Looks after the request under way and makes the next one.
+    pub fn tick(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => tracing::warn!(%error, "deleting what has been read"),
+            }
+            self.pending = None;
+        }
+        if self.wanted.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        for (at, next) in self.wanted.drain(..) {
+            if let Err(error) = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next.0)) {
+                tracing::warn!(%error, "deleting what has been read");
+            }
+        }
+        let client = &self.client;
+        self.pending = Some(Box::pin(client.delete_records(&list, &options())));
+    }
+}
+
+const _: () = assert!(limits::RECORD_MAX_BYTES + (64 << 10) < OUTBOX_MAX_MESSAGE_BYTES);

@@ -1,0 +1,332 @@
+//! The detect stage: event → interactions → hits → facts. Stateless but for the head of each input partition's
+//! ledger chain, which travels in the metadata of its committed offset.
+//!
+//! An event of which nothing can be made is a dead letter and a count in the ledger, whether it is malformed or
+//! makes weir panic; its neighbours are not touched.
+
+use super::{Broken, Failure, InputStart, OutOfRange, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
+use crate::detect::{Scanner, Scratch};
+use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
+use crate::ledger::{Chain, Entry, FactsHash, Kind};
+use crate::model::facts::Facts;
+use crate::model::reject::{DeadLetter, Reason, Reject};
+use crate::model::{Event, Position};
+use crate::tables::{Builder, coverage::Coverage, dead_letters::DeadLetters};
+use crate::{decode, limits};
+use bumpalo::Bump;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The arena keeps what one large event needed up to this, in bytes; more goes back.
+const ARENA_KEEPS_BYTES: usize = 8 << 20;
+
+/// One thread of the detect loop.
+pub struct Detect<'p> {
+    pipeline: &'p Pipeline,
+    scanner: &'p Scanner,
+    thread: usize,
+    names: Names,
+    arena: Bump,
+    scratch: Scratch,
+    /// Encoded facts of one interaction, and the principal's key.
+    facts: Vec<u8>,
+    key: String,
+    lanes: Vec<Lane>,
+    dead_letters: Builder<DeadLetters>,
+}
+
+/// Topic names, made once.
+struct Names {
+    facts: String,
+    dead_letters: String,
+}
+
+/// An input partition: the head of its chain, and what the open transaction did of it.
+struct Lane {
+    at: TopicPartition,
+    format: decode::Format,
+    chain: Chain,
+    /// Where the open transaction's range begins.
+    from: NextOffset,
+    tally: Tally,
+    /// Offsets that were gone before they were read: `from` and up to, exclusive.
+    gap: Option<(i64, i64)>,
+}
+
+#[derive(Default)]
+struct Tally {
+    events: u64,
+    interactions: u64,
+    rejects: u64,
+    facts: FactsHash,
+}
+
+impl<'p> Detect<'p> {
+    pub fn new(pipeline: &'p Pipeline, scanner: &'p Scanner, thread: usize) -> Self {
+        let topics = &pipeline.kafka.topics;
+        Detect {
+            pipeline,
+            scanner,
+            thread,
+            names: Names { facts: topics.facts(), dead_letters: topics.dead_letters() },
+            arena: Bump::new(),
+            scratch: Scratch::default(),
+            facts: Vec::new(),
+            key: String::new(),
+            lanes: Vec::new(),
+            dead_letters: Builder::default(),
+        }
+    }
+
+    /// The offset at which a partition without a committed one starts.
+    fn first_start(&self, consumer: &Consumer, at: &TopicPartition) -> Result<NextOffset, Broken> {
+        let (low, high) = consumer.watermarks(at)?;
+        if self.pipeline.input_start == InputStart::Earliest || !self.is_first_start(consumer, at)? {
+            return Ok(NextOffset(low));
+        }
+        // Committed at once, for every partition: one that is handed on before its first record starts here too.
+        for partition in 0..consumer.partitions_of(&at.topic)?.unwrap_or(0) {
+            let other = TopicPartition { topic: at.topic.clone(), partition };
+            if consumer.committed(&other)?.is_none() {
+                let (_, end) = consumer.watermarks(&other)?;
+                consumer.commit(&other, NextOffset(end), &Chain::default().to_metadata())?;
+            }
+        }
+        Ok(NextOffset(consumer.committed(at)?.map_or(high, |committed| committed.offset)))
+    }
+
+    /// Whether nothing was ever read of a topic: no partition has an offset and there are no facts.
+    fn is_first_start(&self, consumer: &Consumer, at: &TopicPartition) -> Result<bool, Broken> {
+        for partition in 0..consumer.partitions_of(&at.topic)?.unwrap_or(0) {
+            if consumer.committed(&TopicPartition { topic: at.topic.clone(), partition })?.is_some() {
+                return Ok(false);
+            }
+        }
+        for partition in 0..self.pipeline.kafka.topics.facts_partitions {
+            let facts = TopicPartition { topic: self.names.facts.clone(), partition };
+            if consumer.watermarks(&facts)?.1 > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn dead_letter(&mut self, event: &Event<'_>, reject: Reject, out: &Transaction) -> Result<(), Broken> {
+        let letter = DeadLetter::new(
+            event.position,
+            event.timestamp_ms,
+            "detect",
+            reject,
+            event.payload,
+            &self.pipeline.mask_key,
+        );
+        self.dead_letters.push(&letter);
+        send_dead_letter(out, &self.names.dead_letters, &letter)
+    }
+
+    /// Decodes and scans an event and writes its facts; returns how many interactions it had and what was rejected.
+    fn interactions(
+        &mut self,
+        event: &Event<'_>,
+        format: decode::Format,
+        tally: &mut Tally,
+        out: &Transaction,
+    ) -> Result<Vec<Reject>, Broken> {
+        let Detect { pipeline, scanner, names, arena, scratch, facts: buffer, key, .. } = self;
+        let decoded = match decode::decode(event, format, arena) {
+            Ok(decoded) => decoded,
+            Err(reject) => return Ok(vec![reject]),
+        };
+        let mut rejects: Vec<Reject> = decoded.skipped.into_iter().map(|skipped| skipped.reject).collect();
+        for interaction in &decoded.interactions {
+            let hits = scanner.scan(interaction, scratch);
+            let facts = Facts::new(interaction, &hits, event.timestamp_ms, &pipeline.mask_key);
+            buffer.clear();
+            facts.encode(buffer);
+            if buffer.len() > limits::RECORD_MAX_BYTES {
+                let detail = format!("interaction {}: facts of {} bytes", interaction.index, buffer.len());
+                rejects.push(Reject::new(Reason::FactsTooLarge, detail));
+                continue;
+            }
+            key.clear();
+            facts.principal.write_key(key);
+            out.send(Record {
+                topic: &names.facts,
+                partition: Some(partition_of(key.as_bytes(), pipeline.kafka.topics.facts_partitions)),
+                key: Some(key.as_bytes()),
+                value: Some(buffer),
+                headers: &[],
+            })?;
+            tally.facts.add(buffer);
+            tally.interactions += 1;
+        }
+        Ok(rejects)
+    }
+}
+
+/// Writes a dead letter to its topic.
+pub(super) fn send_dead_letter(out: &Transaction, topic: &str, letter: &DeadLetter<'_>) -> Result<(), Broken> {
+    let key = format!("{}/{}", letter.position.topic, letter.position.partition);
+    let value = letter.to_json();
+    out.send(Record {
+        topic,
+        partition: None,
+        key: Some(key.as_bytes()),
+        value: Some(value.as_bytes()),
+        headers: &[("content-type", "application/json")],
+    })?;
+    Ok(())
+}
+
+impl Stage for Detect<'_> {
+    fn member(&self) -> Member {
+        Member { stage: "detect", thread: self.thread }
+    }
+
+    fn topics(&self) -> Vec<String> {
+        self.pipeline.inputs.iter().map(|input| input.topic.clone()).collect()
+    }
+
+    fn topics_needed(&self) -> Vec<(String, Option<i32>)> {
+        let topics = &self.pipeline.kafka.topics;
+        let inputs = self.topics().into_iter().map(|topic| (topic, None));
+        let own = [
+            (topics.facts(), Some(topics.facts_partitions)),
+            (topics.outbox(), Some(topics.outbox_partitions)),
+            (topics.dead_letters(), None),
+        ];
+        inputs.chain(own).collect()
+    }
+
+    fn restore(
+        &mut self,
+        consumer: &Consumer,
+        at: &TopicPartition,
+        committed: Option<Committed>,
+    ) -> Result<Start, Broken> {
+        let (chain, mut next) = match &committed {
+            Some(committed) => match Chain::from_metadata(&committed.metadata) {
+                Ok(chain) => (chain, NextOffset(committed.offset)),
+                Err(error) => return Ok(Start::Stopped(format!("the chain in its committed offset: {error}"))),
+            },
+            None => (Chain::default(), self.first_start(consumer, at)?),
+        };
+        let (low, high) = consumer.watermarks(at)?;
+        let mut gap = None;
+        if next.0 < low || next.0 > high {
+            if self.pipeline.out_of_range == OutOfRange::Fail {
+                let at = format!("{}/{}", at.topic, at.partition);
+                return Err(Broken::Fatal(Failure::Expired { at, committed: next.0, low }));
+            }
+            gap = Some((next.0, low));
+            next = NextOffset(low);
+        }
+        let input = self.pipeline.inputs.iter().find(|input| input.topic == at.topic);
+        let format = input.map_or(decode::Format::Auto, |input| input.format);
+        self.lanes.push(Lane { at: at.clone(), format, chain, from: next, tally: Tally::default(), gap });
+        Ok(Start::At(next))
+    }
+
+    fn process(&mut self, record: &BorrowedMessage<'_>, out: &Transaction) -> Result<Verdict, Broken> {
+        let index = self.lane(record.topic(), record.partition());
+        let format = self.lanes[index].format;
+        let mut tally = std::mem::take(&mut self.lanes[index].tally);
+        let event = Event {
+            position: Position { topic: record.topic(), partition: record.partition(), offset: record.offset() },
+            timestamp_ms: record.timestamp().to_millis().unwrap_or_else(block_time_ms),
+            payload: record.payload(),
+            format_header: format_header(record),
+        };
+        tally.events += 1;
+        // A poison event must not become a crash loop: what panics is a reject like any other.
+        let caught = catch_unwind(AssertUnwindSafe(|| self.interactions(&event, format, &mut tally, out)));
+        let rejects = match caught {
+            Ok(rejects) => rejects?,
+            Err(_) => {
+                self.scratch = Scratch::default();
+                vec![Reject::new(Reason::Panic, "the decoder or a rule failed on this event")]
+            }
+        };
+        tally.rejects += rejects.len() as u64;
+        for reject in rejects {
+            self.dead_letter(&event, reject, out)?;
+        }
+        self.lanes[index].tally = tally;
+        self.arena.reset();
+        if self.arena.allocated_bytes() > ARENA_KEEPS_BYTES {
+            self.arena = Bump::new();
+        }
+        Ok(Verdict::Done)
+    }
+
+    fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken> {
+        let mut coverage = Builder::<Coverage>::default();
+        let mut metadata = Vec::new();
+        for progress in progress {
+            let index = self.lane(&progress.at.topic, progress.at.partition);
+            let Detect { pipeline, lanes, .. } = self;
+            let lane = &mut lanes[index];
+            if progress.moved {
+                lane.account(progress.next, pipeline, &mut coverage);
+            }
+            metadata.push(lane.chain.to_metadata());
+        }
+        let time_ms = block_time_ms();
+        super::send_blocks(out, &self.pipeline.kafka, &coverage.take(time_ms))?;
+        super::send_blocks(out, &self.pipeline.kafka, &self.dead_letters.take(time_ms))?;
+        Ok(metadata)
+    }
+
+    fn committed(&mut self, _: &Consumer, _: &[Progress]) {}
+
+    fn forget(&mut self, at: &TopicPartition) {
+        self.lanes.retain(|lane| lane.at != *at);
+        // What an aborted transaction had gathered must not be told by the next one.
+        if self.lanes.is_empty() {
+            self.dead_letters = Builder::default();
+        }
+    }
+}
+
+impl Detect<'_> {
+    fn lane(&self, topic: &str, partition: i32) -> usize {
+        self.lanes
+            .iter()
+            .position(|lane| lane.at.partition == partition && lane.at.topic == topic)
+            .expect("records come only of partitions that were restored")
+    }
+}
+
+impl Lane {
+    /// Adds to the ledger what the open transaction did: a gap if there was one, then what was read.
+    fn account(&mut self, next: NextOffset, pipeline: &Pipeline, coverage: &mut Builder<Coverage>) {
+        let Lane { at, chain, .. } = self;
+        let entry = super::entry(pipeline, at);
+        if let Some((from, to)) = self.gap.take() {
+            let gaps = (to - from).max(0) as u64;
+            let gap = Entry { kind: Kind::Gap, first_offset: from, last_offset: to - 1, gaps, ..entry };
+            coverage.push(&chain.append(gap));
+        }
+        let tally = std::mem::take(&mut self.tally);
+        let offsets = (next.0 - self.from.0) as u64;
+        coverage.push(&chain.append(Entry {
+            first_offset: self.from.0,
+            last_offset: next.0 - 1,
+            events: tally.events,
+            interactions: tally.interactions,
+            rejects: tally.rejects,
+            // Offsets that hold no event: markers of the producers' transactions, and what was compacted.
+            gaps: offsets.saturating_sub(tally.events),
+            facts_hash: tally.facts.finish(),
+            ..entry
+        }));
+        self.from = next;
+    }
+}
+
+fn format_header<'m>(record: &'m BorrowedMessage<'_>) -> Option<&'m str> {
+    let headers = record.headers()?;
+    let named =
+        |name| headers.iter().find(|header| header.key.eq_ignore_ascii_case(name)).and_then(|header| header.value);
+    std::str::from_utf8(named("weir-format").or_else(|| named("content-type"))?).ok()
+}

@@ -1,0 +1,316 @@
+//! The score stage: facts → the principal's state → findings, rows and alerts.
+//!
+//! State lives in memory by principal and in the changelog, weir.state, on the same partition as the principal's
+//! facts. A transaction writes the state of every principal that it changed and, last, the marker that says up to
+//! which facts the state holds; so state, rows, alerts and offsets move together or not at all.
+
+use super::{Broken, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
+use crate::alert::Alert;
+use crate::judge::{Judged, judge};
+use crate::kafka::changelog::{self, MARKER_KEY};
+use crate::kafka::topics::Deleter;
+use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
+use crate::model::codec::CodecError;
+use crate::model::facts::Facts;
+use crate::model::reject::{DeadLetter, Reason, Reject};
+use crate::score::State;
+use crate::tables::Builder;
+use crate::tables::dead_letters::DeadLetters;
+use crate::tables::findings::{self, Findings};
+use crate::tables::interactions::{self, Interactions};
+use crate::{alert, limits, score};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// How often old facts are looked for and deleted.
+const FACTS_DELETION_EVERY: Duration = Duration::from_secs(60);
+
+/// The score loop.
+pub struct Score<'p> {
+    pipeline: &'p Pipeline,
+    names: Names,
+    partitions: Vec<Partition>,
+    interactions: Builder<Interactions>,
+    findings: Builder<Findings>,
+    dead_letters: Builder<DeadLetters>,
+    deleter: Option<Deleter>,
+    deleted_at: Instant,
+}
+
+struct Names {
+    facts: String,
+    state: String,
+    alerts: String,
+    dead_letters: String,
+}
+
+/// A partition of weir.facts with the state of its principals.
+struct Partition {
+    at: TopicPartition,
+    states: HashMap<Box<str>, State>,
+    /// Principals that the open transaction changed, in order, so that the changelog is the same each time.
+    changed: BTreeSet<Box<str>>,
+    /// The head of the chain of resets, which only passes through here.
+    metadata: String,
+}
+
+impl<'p> Score<'p> {
+    pub fn new(pipeline: &'p Pipeline) -> Self {
+        let topics = &pipeline.kafka.topics;
+        let names = Names {
+            facts: topics.facts(),
+            state: topics.state(),
+            alerts: topics.alerts(),
+            dead_letters: topics.dead_letters(),
+        };
+        Score {
+            pipeline,
+            names,
+            partitions: Vec::new(),
+            interactions: Builder::default(),
+            findings: Builder::default(),
+            dead_letters: Builder::default(),
+            deleter: None,
+            deleted_at: Instant::now(),
+        }
+    }
+
+    fn partition(&self, partition: i32) -> usize {
+        self.partitions
+            .iter()
+            .position(|known| known.at.partition == partition)
+            .expect("records come only of partitions that were restored")
+    }
+
+    /// Scores one record of facts: rows are gathered, alerts written, the principal's state swapped.
+    fn score(&mut self, index: usize, facts: &Facts<'_>, out: &Transaction) -> Result<(), Broken> {
+        let Score { pipeline, names, partitions, interactions, findings: rows, .. } = self;
+        let partition = &mut partitions[index];
+        let key = facts.principal.to_string();
+        let state_key = state_key(&partition.states, &key, facts);
+        // On a copy, so that a panic half-way leaves the principal's record as it was.
+        let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
+        let scores = score::score(&mut state, facts, &pipeline.policy.limits);
+        let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
+        let alerts: Vec<Option<Alert<'_>>> =
+            findings.iter().map(|finding| alert::throttle(&mut state, facts, finding, &pipeline.alert)).collect();
+        interactions.push(&interactions::Row {
+            facts,
+            findings: findings.len() as u32,
+            max_severity: findings.iter().map(|finding| finding.severity).max(),
+        });
+        for (finding, alert) in findings.iter().zip(&alerts) {
+            let alert_uid = alert.as_ref().map(|alert| alert.id);
+            rows.push(&findings::Row { facts, finding, alert_uid });
+            if let Some(alert) = alert {
+                send_alert(out, &names.alerts, pipeline.kafka.topics.alerts_partitions, &key, alert)?;
+            }
+        }
+        partition.changed.insert(state_key.clone());
+        partition.states.insert(state_key, state);
+        Ok(())
+    }
+
+    fn dead_letter(&mut self, facts: &Facts<'_>, payload: &[u8], out: &Transaction) -> Result<(), Broken> {
+        let reject = Reject::new(Reason::Panic, format!("interaction {}: a scorer failed on these facts", facts.index));
+        let key = &self.pipeline.mask_key;
+        let letter = DeadLetter::new(facts.position, facts.timestamp_ms, "score", reject, Some(payload), key);
+        self.dead_letters.push(&letter);
+        super::detect::send_dead_letter(out, &self.names.dead_letters, &letter)
+    }
+
+    /// Deletes facts that are scored and older than they are kept.
+    fn delete_old_facts(&mut self, consumer: &Consumer, progress: &[Progress]) -> Result<(), Broken> {
+        let deleter = match &mut self.deleter {
+            Some(deleter) => deleter,
+            none => none.insert(Deleter::connect(&self.pipeline.kafka)?),
+        };
+        deleter.tick();
+        if self.deleted_at.elapsed() < FACTS_DELETION_EVERY {
+            return Ok(());
+        }
+        self.deleted_at = Instant::now();
+        let before_ms = block_time_ms() - self.pipeline.kafka.topics.facts_keep_ms;
+        for progress in progress {
+            let (low, _) = consumer.watermarks(&progress.at)?;
+            let kept_from = consumer.offset_at(&progress.at, before_ms)?.unwrap_or(progress.next.0);
+            let next = NextOffset(kept_from.min(progress.next.0));
+            if next.0 > low {
+                deleter.delete_before(&progress.at, next);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The key under which a principal's state is kept: its own, or past the bound on principals the bucket of its
+/// application.
+fn state_key(states: &HashMap<Box<str>, State>, key: &str, facts: &Facts<'_>) -> Box<str> {
+    if states.len() < limits::PRINCIPALS_PER_PARTITION || states.contains_key(key) {
+        key.into()
+    } else {
+        format!("overflow:{}", facts.application).into()
+    }
+}
+
+fn send_alert(out: &Transaction, topic: &str, partitions: i32, key: &str, alert: &alert::Alert) -> Result<(), Broken> {
+    let headers = alert.headers();
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    out.send(Record {
+        topic,
+        partition: Some(partition_of(key.as_bytes(), partitions)),
+        key: Some(key.as_bytes()),
+        value: Some(&alert.value()),
+        headers: &headers,
+    })?;
+    Ok(())
+}
+
+impl Stage for Score<'_> {
+    fn member(&self) -> Member {
+        Member { stage: "score", thread: 0 }
+    }
+
+    fn topics(&self) -> Vec<String> {
+        vec![self.names.facts.clone()]
+    }
+
+    fn topics_needed(&self) -> Vec<(String, Option<i32>)> {
+        let topics = &self.pipeline.kafka.topics;
+        vec![
+            (topics.facts(), Some(topics.facts_partitions)),
+            (topics.state(), Some(topics.facts_partitions)),
+            (topics.outbox(), Some(topics.outbox_partitions)),
+            (topics.alerts(), Some(topics.alerts_partitions)),
+            (topics.dead_letters(), None),
+        ]
+    }
+
+    fn restore(
+        &mut self,
+        consumer: &Consumer,
+        at: &TopicPartition,
+        committed: Option<Committed>,
+    ) -> Result<Start, Broken> {
+        let begun = Instant::now();
+        let mut states: HashMap<Box<str>, State> = HashMap::new();
+        let offset = committed.as_ref().map(|committed| committed.offset);
+        let restored =
+            changelog::restore(&self.pipeline.kafka, at.partition, offset, |key, value| apply(&mut states, key, value));
+        let marker = match restored {
+            Ok(marker) => marker,
+            Err(error) if error.needs_a_person() => return Ok(Start::Stopped(error.to_string())),
+            Err(error) => return Err(Broken::Again(error.to_string())),
+        };
+        // Without a committed offset (the group's retention is over) the marker wins: the state is right for it.
+        let (low, _) = consumer.watermarks(at)?;
+        let next = match (offset, marker) {
+            (Some(offset), _) => NextOffset(offset),
+            (None, Some(marker)) => marker,
+            (None, None) => NextOffset(low),
+        };
+        if next.0 < low {
+            return Ok(Start::Stopped(format!(
+                "facts from offset {} on are gone, the log starts at {low}: run `weir state reset -c FILE --partition {}`",
+                next.0, at.partition
+            )));
+        }
+        tracing::info!(
+            partition = at.partition,
+            principals = states.len(),
+            offset = next.0,
+            took_ms = begun.elapsed().as_millis() as u64,
+            "state restored"
+        );
+        let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
+        self.partitions.push(Partition { at: at.clone(), states, changed: BTreeSet::new(), metadata });
+        Ok(Start::At(next))
+    }
+
+    fn process(&mut self, record: &BorrowedMessage<'_>, out: &Transaction) -> Result<Verdict, Broken> {
+        let index = self.partition(record.partition());
+        let payload = record.payload().unwrap_or_default();
+        // Facts that this version cannot read are never rejected: they wait for the version that can.
+        let facts = match Facts::decode(payload) {
+            Ok(facts) => facts,
+            Err(error) => {
+                return Ok(Verdict::Stop(format!("facts at offset {}: {error}", record.offset())));
+            }
+        };
+        match catch_unwind(AssertUnwindSafe(|| self.score(index, &facts, out))) {
+            Ok(scored) => scored?,
+            Err(_) => self.dead_letter(&facts, payload, out)?,
+        }
+        Ok(Verdict::Done)
+    }
+
+    fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken> {
+        let time_ms = block_time_ms();
+        let config = &self.pipeline.kafka;
+        super::send_blocks(out, config, &self.interactions.take(time_ms))?;
+        super::send_blocks(out, config, &self.findings.take(time_ms))?;
+        super::send_blocks(out, config, &self.dead_letters.take(time_ms))?;
+        let mut metadata = Vec::new();
+        let mut bytes = Vec::new();
+        for progress in progress {
+            let index = self.partition(progress.at.partition);
+            let partition = &mut self.partitions[index];
+            metadata.push(partition.metadata.clone());
+            if !progress.moved {
+                continue;
+            }
+            let send = |key: &[u8], value: Option<&[u8]>| {
+                let partition = Some(progress.at.partition);
+                out.send(Record { topic: &self.names.state, partition, key: Some(key), value, headers: &[] })
+            };
+            for key in std::mem::take(&mut partition.changed) {
+                let state = &partition.states[&key];
+                if state.is_absent() {
+                    partition.states.remove(&key);
+                    send(key.as_bytes(), None)?;
+                } else {
+                    bytes.clear();
+                    state.encode(&mut bytes);
+                    send(key.as_bytes(), Some(&bytes))?;
+                }
+            }
+            // Last on its partition: whoever has read the marker has read everything before it.
+            send(MARKER_KEY, Some(&changelog::marker(progress.next)))?;
+        }
+        Ok(metadata)
+    }
+
+    fn committed(&mut self, consumer: &Consumer, progress: &[Progress]) {
+        // Old facts are only room on a disk: what fails here is tried again a minute later.
+        if let Err(error) = self.delete_old_facts(consumer, progress) {
+            tracing::warn!(?error, "deleting old facts");
+        }
+    }
+
+    fn forget(&mut self, at: &TopicPartition) {
+        self.partitions.retain(|partition| partition.at != *at);
+        // What an aborted transaction had gathered must not be told by the next one.
+        if self.partitions.is_empty() {
+            self.interactions = Builder::default();
+            self.findings = Builder::default();
+            self.dead_letters = Builder::default();
+        }
+    }
+}
+
+/// Takes over a record of the changelog.
+fn apply(states: &mut HashMap<Box<str>, State>, key: &[u8], value: Option<&[u8]>) -> Result<(), CodecError> {
+    let key = std::str::from_utf8(key).map_err(|_| CodecError::Invalid("key"))?;
+    match value {
+        Some(value) => {
+            let state = State::decode(value)?;
+            states.insert(key.into(), state);
+        }
+        None => {
+            states.remove(key);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,449 @@
+//! The store loop: outbox → groups → ClickHouse, each row once although ClickHouse takes part in no transaction.
+//!
+//! A group is a run of outbox records that are inserted together. Before anything of it is sent, its bounds are
+//! committed as an *intent*: the group's consumer offset, unmoved, with `first-last` in its metadata. Whoever goes
+//! on after a crash gathers exactly that run again and sends exactly those bytes under exactly that token, which
+//! ClickHouse knows and drops. Only then is the offset moved past the group.
+//!
+//! The loop goes on polling while ClickHouse answers, or does not: a group in flight pauses its partition and
+//! nothing else. It never gives up on a group, and it never changes one.
+
+mod group;
+mod intent;
+
+use super::drain::Stop;
+use super::{Broken, Failure, Fenced, Pipeline, RESTART_PAUSE, check_topics};
+use crate::clickhouse::schema::{self, SchemaProof};
+use crate::clickhouse::{Client, Failure as ServerFailure};
+use crate::kafka::topics::Deleter;
+use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition};
+use crate::{faults, limits};
+use bytes::Bytes;
+use group::{BlockName, Group, OutboxRecord};
+use intent::Intent;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+const MEMBER: Member = Member { stage: "store", thread: 0 };
+
+/// Between two looks at the schema while it is not as it should be.
+const SCHEMA_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long one turn lets inserts go on before it polls again.
+const DRIVE: Duration = Duration::from_millis(5);
+
+/// How long a stop waits for groups in flight; what is not done by then is the successor's, by its intent.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits between two attempts of an insert: doubling from the first to the second.
+const BACKOFF_MS: (u64, u64) = (100, 10_000);
+
+/// Where groups go.
+struct Target {
+    client: Client,
+    proof: SchemaProof,
+    cluster: String,
+    topic: String,
+}
+
+/// Runs the store loop until it is told to stop.
+pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Other { stage: MEMBER.stage, message: error.to_string() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let client = Client::new(&pipeline.clickhouse)
+        .map_err(|error| Failure::Other { stage: MEMBER.stage, message: error.to_string() })?;
+    let mut fenced = Fenced::default();
+    while !stop.is_set() {
+        let Some(proof) = await_schema(&runtime, &client, stop) else { return Ok(()) };
+        match Session::open(pipeline, &runtime, client.clone(), proof).and_then(|session| session.run(stop)) {
+            Ok(()) => return Ok(()),
+            Err(Broken::Fatal(failure)) => return Err(failure),
+            Err(Broken::Again(reason)) => tracing::warn!(loop = MEMBER.stage, reason, "starting again"),
+            Err(Broken::Fenced(reason)) => {
+                tracing::warn!(loop = MEMBER.stage, reason, "fenced; starting again");
+                if fenced.too_often() {
+                    let name = pipeline.kafka.member_name(MEMBER);
+                    return Err(Failure::TwoOfOneName { stage: MEMBER.stage, name });
+                }
+            }
+        }
+        stop.sleep(RESTART_PAUSE);
+    }
+    Ok(())
+}
+
+/// Waits until the schema is as this program needs it: nothing is inserted into an older one.
+fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop) -> Option<SchemaProof> {
+    let mut said = String::new();
+    while !stop.is_set() {
+        match runtime.block_on(schema::check(client)) {
+            Ok(proof) => return Some(proof),
+            Err(error) => {
+                let reason = error.to_string();
+                if reason != said {
+                    tracing::error!(reason, "store is not ready; detect, score and alerts go on");
+                    said = reason;
+                }
+            }
+        }
+        stop.sleep(SCHEMA_PAUSE);
+    }
+    None
+}
+
+/// An outbox partition.
+struct Lane {
+    at: TopicPartition,
+    /// What the group has committed: the first offset of the next group.
+    committed: i64,
+    /// Records that came and belong to no group yet.
+    waiting: VecDeque<OutboxRecord>,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Collects records; of a resumed group exactly up to the intent's last.
+    Gathering { group: Group, since: Instant, resumed: Option<Intent> },
+    /// The group is frozen; its intent is not acknowledged yet.
+    Intending(Arc<Group>),
+    /// On its way to ClickHouse.
+    Inserting { group: Arc<Group>, task: JoinHandle<()> },
+    /// In ClickHouse; the offset is not moved yet.
+    Committing(Arc<Group>),
+    /// Nothing goes on until somebody acts.
+    Stopped,
+}
+
+struct Session<'p> {
+    pipeline: &'p Pipeline,
+    runtime: &'p Runtime,
+    target: Arc<Target>,
+    consumer: Consumer,
+    deleter: Deleter,
+    lanes: Vec<Lane>,
+}
+
+impl<'p> Session<'p> {
+    fn open(pipeline: &'p Pipeline, runtime: &'p Runtime, client: Client, proof: SchemaProof) -> Result<Self, Broken> {
+        let topic = pipeline.kafka.topics.outbox();
+        let consumer = Consumer::subscribe(&pipeline.kafka, MEMBER, &[&topic])?;
+        check_topics(&consumer, &[(topic.clone(), Some(pipeline.kafka.topics.outbox_partitions))])?;
+        let cluster = consumer.cluster_id().ok_or_else(|| Broken::Again("the cluster does not tell its id".into()))?;
+        let target = Arc::new(Target { client, proof, cluster, topic });
+        let deleter = Deleter::connect(&pipeline.kafka)?;
+        Ok(Session { pipeline, runtime, target, consumer, deleter, lanes: Vec::new() })
+    }
+
+    fn run(mut self, stop: &Stop) -> Result<(), Broken> {
+        let ended = self.turns(stop);
+        // Whatever is in flight ends before the consumer closes and a successor may begin.
+        for lane in &mut self.lanes {
+            cancel(self.runtime, lane);
+        }
+        ended
+    }
+
+    fn turns(&mut self, stop: &Stop) -> Result<(), Broken> {
+        let mut deadline = None;
+        loop {
+            if stop.is_set() {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + DRAIN_DEADLINE);
+                if self.lanes.iter().all(|lane| !lane.is_in_flight()) {
+                    return Ok(());
+                }
+                if Instant::now() > deadline {
+                    tracing::warn!("store did not finish its groups in time; the successor resumes them");
+                    return Ok(());
+                }
+            }
+            self.turn(stop)?;
+        }
+    }
+
+    fn turn(&mut self, stop: &Stop) -> Result<(), Broken> {
+        let in_flight = self.lanes.iter().any(Lane::is_in_flight);
+        let timeout = if in_flight { DRIVE } else { Duration::from_millis(50) };
+        let letter = match self.consumer.poll(timeout)? {
+            Polled::Record(record) => {
+                let lane = self.lanes.iter_mut().find(|lane| lane.at.partition == record.partition());
+                if let Some(lane) = lane.filter(|lane| !matches!(lane.phase, Phase::Stopped)) {
+                    match OutboxRecord::read(&record) {
+                        Ok(record) => lane.waiting.push_back(record),
+                        Err(reason) => lane.stop(&self.consumer, &reason)?,
+                    }
+                }
+                None
+            }
+            Polled::Letter(letter) => Some(letter),
+            Polled::OutOfRange => return Err(Broken::Again("a position is out of range".into())),
+            Polled::Nothing => None,
+        };
+        match letter {
+            Some(Letter::Assign(partitions)) => self.assigned(partitions)?,
+            Some(Letter::Revoke(partitions)) => self.revoked(&partitions)?,
+            None => {}
+        }
+        if in_flight {
+            self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+        }
+        let mut lanes = std::mem::take(&mut self.lanes);
+        let stepped = lanes.iter_mut().try_for_each(|lane| self.step(lane, stop));
+        self.lanes = lanes;
+        self.deleter.tick();
+        stepped
+    }
+
+    fn assigned(&mut self, partitions: Vec<TopicPartition>) -> Result<(), Broken> {
+        let mut starts = Vec::new();
+        for at in partitions {
+            let committed = self.consumer.committed(&at)?;
+            let (low, high) = self.consumer.watermarks(&at)?;
+            let offset = committed.as_ref().map_or(low, |committed| committed.offset);
+            let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
+            let resumed = match Intent::parse(&metadata) {
+                Ok(intent) => intent.filter(|intent| intent.first == offset && !faults::mutated("mutation.intent")),
+                Err(reason) => {
+                    super::stopped(&at, &reason);
+                    continue;
+                }
+            };
+            if offset < low || offset > high {
+                super::stopped(&at, &gone(&self.pipeline.kafka.group_of(MEMBER.stage), offset, low, high));
+                continue;
+            }
+            if let Some(intent) = &resumed {
+                tracing::info!(partition = at.partition, first = intent.first, last = intent.last, "resuming a group");
+            }
+            starts.push((at.clone(), NextOffset(offset)));
+            let phase = Phase::Gathering { group: Group::default(), since: Instant::now(), resumed };
+            self.lanes.push(Lane { at, committed: offset, waiting: VecDeque::new(), phase });
+        }
+        self.consumer.answer_assign(&starts)?;
+        tracing::info!(loop = MEMBER.stage, partitions = self.lanes.len(), "assigned");
+        Ok(())
+    }
+
+    /// What is in flight is cancelled, and its end awaited, before the partitions are given back: the broker would
+    /// take a late commit, and with it rewind the successor.
+    fn revoked(&mut self, partitions: &[TopicPartition]) -> Result<(), Broken> {
+        let mut assigned = Vec::new();
+        for at in partitions {
+            if let Some(index) = self.lanes.iter().position(|lane| lane.at == *at) {
+                cancel(self.runtime, &mut self.lanes[index]);
+                self.lanes.swap_remove(index);
+                assigned.push(at.clone());
+            }
+        }
+        self.consumer.answer_revoke(&assigned)?;
+        tracing::info!(loop = MEMBER.stage, partitions = self.lanes.len(), "revoked");
+        Ok(())
+    }
+
+    /// Takes a lane as far as it goes without waiting.
+    fn step(&mut self, lane: &mut Lane, stop: &Stop) -> Result<(), Broken> {
+        lane.gather();
+        if let Some(frozen) = lane.freeze(stop.is_set()) {
+            self.consumer.pause(&lane.at)?;
+            match frozen {
+                Frozen::New(group) => lane.phase = Phase::Intending(Arc::new(group)),
+                Frozen::Resumed(group) => self.insert(lane, Arc::new(group), true),
+                Frozen::Changed(reason) => lane.stop(&self.consumer, &reason)?,
+            }
+        }
+        if let Phase::Intending(group) = &lane.phase {
+            let group = Arc::clone(group);
+            let intent = group.intent(lane.committed).to_string();
+            let skipped = faults::mutated("mutation.intent");
+            if !skipped && !self.commit(lane, NextOffset(lane.committed), &intent)? {
+                return Ok(());
+            }
+            faults::point("store.after_intent");
+            self.insert(lane, group, false);
+        }
+        if let Phase::Inserting { group, task } = &mut lane.phase
+            && task.is_finished()
+        {
+            let group = Arc::clone(group);
+            if let Err(error) = self.runtime.block_on(task) {
+                return Err(Broken::Again(format!("an insert ended by a bug: {error}")));
+            }
+            faults::point("store.before_commit");
+            lane.phase = Phase::Committing(group);
+        }
+        if let Phase::Committing(group) = &lane.phase {
+            let next = NextOffset::after(group.last());
+            if !self.commit(lane, next, "")? {
+                return Ok(());
+            }
+            self.deleter.delete_before(&lane.at, next);
+            lane.committed = next.0;
+            lane.phase = Phase::Gathering { group: Group::default(), since: Instant::now(), resumed: None };
+            self.consumer.resume(&lane.at)?;
+        }
+        Ok(())
+    }
+
+    /// Commits; `false`: not yet, the same again at the next turn. A refusal may happen to a member that keeps the
+    /// partition, so the frozen group stays; only a revoke drops it.
+    fn commit(&self, lane: &Lane, next: NextOffset, metadata: &str) -> Result<bool, Broken> {
+        match self.consumer.commit(&lane.at, next, metadata) {
+            Ok(()) => Ok(true),
+            Err(KafkaError::ConsumerCommit(
+                code @ (RDKafkaErrorCode::FencedInstanceId
+                | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::Fatal),
+            )) => Err(KafkaError::ConsumerCommit(code).into()),
+            Err(error) => {
+                tracing::info!(partition = lane.at.partition, %error, "commit is made again");
+                Ok(false)
+            }
+        }
+    }
+
+    fn insert(&self, lane: &mut Lane, group: Arc<Group>, resumed: bool) {
+        let work =
+            insert_group(Arc::clone(&self.target), Arc::clone(&group), lane.at.partition, lane.committed, resumed);
+        let task = self.runtime.spawn(work);
+        lane.phase = Phase::Inserting { group, task };
+    }
+}
+
+/// What became of a run of records that is complete.
+enum Frozen {
+    New(Group),
+    Resumed(Group),
+    /// The records are not those of the intent.
+    Changed(String),
+}
+
+impl Lane {
+    fn is_in_flight(&self) -> bool {
+        matches!(self.phase, Phase::Intending(_) | Phase::Inserting { .. } | Phase::Committing(_))
+    }
+
+    fn stop(&mut self, consumer: &Consumer, reason: &str) -> Result<(), Broken> {
+        super::stopped(&self.at, reason);
+        self.phase = Phase::Stopped;
+        consumer.pause(&self.at)?;
+        Ok(())
+    }
+
+    /// Moves waiting records into the open group, as far as they fit.
+    fn gather(&mut self) {
+        let Phase::Gathering { group, since, resumed } = &mut self.phase else { return };
+        while let Some(record) = self.waiting.front() {
+            let fits = match resumed {
+                Some(intent) => record.offset <= intent.last,
+                None => group.takes(record),
+            };
+            if !fits {
+                return;
+            }
+            if group.is_empty() {
+                *since = Instant::now();
+            }
+            group.extend(self.waiting.pop_front().expect("it has a front"));
+        }
+    }
+
+    /// Takes the open group out when it is complete: large enough, old enough, or followed by what does not fit.
+    fn freeze(&mut self, stopping: bool) -> Option<Frozen> {
+        let Phase::Gathering { group, since, resumed } = &mut self.phase else { return None };
+        if let Some(intent) = resumed {
+            let complete = !self.waiting.is_empty() || group.last() >= intent.last;
+            return complete.then(|| match group.intent(intent.first) == *intent {
+                true => Frozen::Resumed(std::mem::take(group)),
+                false => Frozen::Changed(format!(
+                    "the records {}-{} are not those whose insert was begun: the outbox was changed. Compare the rows \
+                     of their blocks in ClickHouse, then move the offset of the group by hand",
+                    intent.first, intent.last
+                )),
+            });
+        }
+        let age = since.elapsed() >= Duration::from_millis(limits::GROUP_MAX_AGE_MS);
+        let due = group.bytes() >= limits::GROUP_MAX_BYTES || age || !self.waiting.is_empty();
+        // A stop begins nothing new: what was gathered stays in the outbox.
+        (due && !group.is_empty() && !stopping).then(|| Frozen::New(std::mem::take(group)))
+    }
+}
+
+/// Ends what is in flight and waits for its end.
+fn cancel(runtime: &Runtime, lane: &mut Lane) {
+    if let Phase::Inserting { task, .. } = &mut lane.phase {
+        task.abort();
+        let _ = runtime.block_on(task);
+    }
+}
+
+fn gone(group: &str, offset: i64, low: i64, high: i64) -> String {
+    format!(
+        "committed offset {offset} is outside of the log ({low} to {high}): the outbox was made anew or cut. \
+         Rows may be missing; stop store and move the offset of group {group} by hand (kafka-consumer-groups.sh)"
+    )
+}
+
+/// Sends a group, table by table in a fixed order, until ClickHouse has it all.
+async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, first: i64, resumed: bool) {
+    for (index, (table, block, body)) in group.tables().enumerate() {
+        if index > 0 {
+            faults::point("store.between_tables");
+        }
+        let token = group.token(&target.cluster, &target.topic, partition, first, table, body);
+        let body = Bytes::copy_from_slice(body);
+        let mut backoff = Backoff::new(first as u64 ^ partition as u64);
+        while let Err(reason) = insert_table(&target, table, block, &body, &token, resumed).await {
+            tracing::warn!(table, partition, reason, "insert is made again");
+            backoff.wait().await;
+        }
+    }
+}
+
+async fn insert_table(
+    target: &Target,
+    table: &str,
+    block: BlockName,
+    body: &Bytes,
+    token: &str,
+    resumed: bool,
+) -> Result<(), String> {
+    // ClickHouse forgets tokens after a while; the block's id is in the rows. One insert is one part, so that any
+    // row of the first block means that all of the group are there.
+    if resumed {
+        let present = target.client.block_present(table, &block.id, block.time_ms).await;
+        if present.map_err(|failure: ServerFailure| failure.to_string())? {
+            return Ok(());
+        }
+    }
+    let token = if faults::mutated("mutation.token") { &super::block_time_ms().to_string() } else { token };
+    let inserted = target.client.insert(&target.proof, table, body.clone(), token).await;
+    inserted.map_err(|error| error.to_string())?;
+    if faults::mutated("fault.answer_lost") {
+        return Err("the answer was lost, by a failpoint".into());
+    }
+    Ok(())
+}
+
+/// Waits that double up to a bound, each shortened by up to a half, so that two instances do not knock in step.
+/// What shortens them is a counter's hash, since no more is needed.
+struct Backoff {
+    wait_ms: u64,
+    seed: u64,
+}
+
+impl Backoff {
+    fn new(seed: u64) -> Self {
+        Backoff { wait_ms: BACKOFF_MS.0, seed }
+    }
+
+    async fn wait(&mut self) {
+        self.seed = xxhash_rust::xxh3::xxh3_64(&self.seed.to_le_bytes());
+        let shortened = self.wait_ms - self.seed % (self.wait_ms / 2);
+        tokio::time::sleep(Duration::from_millis(shortened)).await;
+        self.wait_ms = (self.wait_ms * 2).min(BACKOFF_MS.1);
+    }
+}
