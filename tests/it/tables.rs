@@ -2,7 +2,7 @@
 //!
 //! Each test takes the server's URL and the name of a database that is its own.
 
-use crate::schema::{block_on, client, execute};
+use crate::migrations::{block_on, client, execute};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use weir::clickhouse::Client;
