@@ -17,8 +17,8 @@ use crate::limits;
 use rdkafka::ClientConfig;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How to reach Kafka and under which names.
-#[derive(Clone, Debug)]
+/// How to reach Kafka and under which names. Has no `Debug`: its properties hold passwords.
+#[derive(Clone)]
 pub struct Config {
     /// `host:port`, comma-separated.
     pub brokers: String,
