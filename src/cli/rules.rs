@@ -1,0 +1,68 @@
+//! `weir rules list|show|test`: the catalogue for people. Prints to a writer and reads no files; the caller resolves
+//! the packs and gives the exit status.
+
+use crate::detect::examples;
+use crate::rules::{Catalogue, Rule, Trigger, taxonomy};
+use anyhow::Context as _;
+use std::io::Write;
+
+/// One line a rule: id, severity, type, title.
+pub fn list(catalogue: &Catalogue, out: &mut dyn Write) -> std::io::Result<()> {
+    let width = |field: fn(&Rule) -> &str| catalogue.rules().iter().map(|rule| field(rule).len()).max().unwrap_or(0);
+    let (ids, types) = (width(|rule| &rule.info.id), width(|rule| &rule.info.type_name));
+    for rule in catalogue.rules() {
+        let (id, severity, type_name) = (&rule.info.id, rule.info.severity.name(), &rule.info.type_name);
+        writeln!(out, "{id:ids$}  {severity:13}  {type_name:types$}  {}", rule.title)?;
+    }
+    writeln!(out, "{} rules, digest {}", catalogue.rules().len(), catalogue.digest())
+}
+
+/// Everything about one rule but its examples, which may be real. An unknown id is an error with the nearest ids.
+pub fn show(catalogue: &Catalogue, id: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let rule = catalogue.get(id).with_context(|| {
+        let category = id.split('.').next().unwrap_or_default();
+        let near = catalogue.rules().iter().filter(|rule| rule.info.category.name() == category);
+        let near: Vec<&str> = near.map(|rule| rule.info.id.as_str()).collect();
+        match near.is_empty() {
+            true => format!("there is no rule `{id}`; `weir rules list` prints them all"),
+            false => format!("there is no rule `{id}`; of this category there are {}", near.join(", ")),
+        }
+    })?;
+    writeln!(out, "{} (version {}, {})", rule.info.id, rule.info.version, rule.file)?;
+    writeln!(out, "{}\n\n{}\n", rule.title, rule.description)?;
+    let (category, severity) = (rule.info.category, rule.info.severity);
+    writeln!(out, "finds       {} ({category}, severity {severity})", rule.info.type_name)?;
+    writeln!(out, "confidence  {}", rule.confidence.as_f32())?;
+    writeln!(out, "pattern     {}", rule.pattern)?;
+    match &rule.trigger {
+        Trigger::Anchors(anchors) => writeln!(out, "anchors     {}", anchors.join(" "))?,
+        Trigger::AtSign => writeln!(out, "trigger     at_sign")?,
+        Trigger::Digits => writeln!(out, "trigger     digits")?,
+    }
+    for validator in &rule.validators {
+        writeln!(out, "validator   {validator}")?;
+    }
+    for (list, ids) in [(taxonomy::TAXONOMY, &rule.taxonomy), (taxonomy::CRITERIA, &rule.criteria)] {
+        for id in ids {
+            writeln!(out, "see         {id} {}", taxonomy::name_of(list, id).unwrap_or_default())?;
+        }
+    }
+    for reference in &rule.references {
+        writeln!(out, "see         {reference}")?;
+    }
+    writeln!(out, "examples    {} and {} counter-examples", rule.examples.len(), rule.counter_examples.len())?;
+    Ok(())
+}
+
+/// Runs every example of every rule and prints what fails. Returns whether all is well.
+pub fn test(catalogue: &Catalogue, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let failures = examples::check(catalogue)?;
+    for failure in &failures {
+        writeln!(out, "{failure}")?;
+    }
+    let count = |of: fn(&Rule) -> usize| catalogue.rules().iter().map(of).sum::<usize>();
+    let (examples, counter) = (count(|rule| rule.examples.len()), count(|rule| rule.counter_examples.len()));
+    let rules = catalogue.rules().len();
+    writeln!(out, "{rules} rules, {examples} examples, {counter} counter-examples: {} failures", failures.len())?;
+    Ok(failures.is_empty())
+}
