@@ -16,7 +16,7 @@ mod topics;
 
 use crate::config::{self as configuration, Config, Loaded, Pack, Problems};
 use crate::pipeline::{Digests, Input, InputStart, OutOfRange, Pipeline};
-use crate::rules::{Catalogue, PackFile};
+use crate::rules::{BUILT_IN, Catalogue, PackFile};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ fn load(path: &Path) -> Result<Loaded, Problems> {
 fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
     let catalogue = catalogue(&config.packs)?;
     let digests =
-        Digests { config: config.digest, packs: catalogue.digest.clone(), policy: config.policy.digest.clone() };
+        Digests { config: config.digest, packs: catalogue.digest().to_owned(), policy: config.policy.digest.clone() };
     Ok(Pipeline {
         kafka: config.kafka,
         inputs: config.input.into_iter().map(|input| Input { topic: input.name, format: input.format }).collect(),
@@ -138,8 +138,8 @@ fn catalogue(packs: &[Pack]) -> anyhow::Result<Catalogue> {
     let mut files = Vec::new();
     for pack in packs {
         match pack {
-            Pack::Default => files.extend(PackFile::built_in()),
-            Pack::File(file) => files.push(PackFile { name: file.name.clone(), text: file.text.clone() }),
+            Pack::Default => files.extend_from_slice(BUILT_IN),
+            Pack::File(file) => files.push(PackFile { name: &file.name, text: &file.text }),
         }
     }
     Catalogue::load(&files).map_err(|errors| {

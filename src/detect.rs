@@ -1,16 +1,226 @@
-//! STUB
-use crate::model::{Hits, Interaction};
+//! The scanner: from an interaction to the hits of every rule in it.
+//!
+//! One cheap pass over each part finds candidates (literals by aho-corasick, `@` and digits by byte class); only
+//! round those does a rule's pattern run, and only what it matches is validated. Hits of every confidence come
+//! back: whether one is worth reporting is judged later.
+//!
+//! **What a rule's hits in a part are.** The pattern is searched leftmost-first from the start of the part. A match
+//! that is confirmed is a hit, and the search goes on at its end; one that is not confirmed is passed over, and the
+//! search goes on one byte behind its start (behind its end when the pattern has no bound, so that time stays
+//! linear). This is what [`naive`] does over the whole text, and the scanner finds exactly the same in windows:
+//!
+//! 1. Every match contains an anchor (or `@`, or enough digits): proved from the pattern when packs are loaded.
+//! 2. A window reaches the pattern's longest match to both sides of such a place, so it holds every match over
+//!    that place. Windows that touch are merged into regions; regions are disjoint, and every match lies in one.
+//! 3. Whatever begins at byte *s* of a region therefore also ends in that region: the search within the region has
+//!    the same choices at *s* as the search over the whole, and looks at the same neighbours, since it is given the
+//!    whole text and a span. It makes the same choice.
+//! 4. Both searches resume at places that depend on the last match alone. By induction they agree, region by region.
+//!
+//! The test `compiled_and_naive_agree` compares both over tens of thousands of hostile texts.
+//!
+//! It does not normalise, decode layers, look across parts, or know policy.
+
+mod anchors;
+mod compile;
+mod confirm;
+mod context;
+mod entropy;
+pub mod examples;
+mod gates;
+#[cfg(test)]
+mod naive;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use crate::limits;
+use crate::model::{Hit, Hits, Interaction, Message, RuleInfo};
+use crate::rules::Catalogue;
+use anchors::Anchors;
+pub use compile::CompileError;
+use compile::Compiled;
+use gates::Gates;
+use regex_automata::meta;
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Anchored, Input};
+use settle::Found;
+
+const _: () = assert!(limits::EVENT_MAX_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
+
+/// The rules of a catalogue, compiled. Shared by reference; what a scan writes to is its [`Scratch`].
+pub struct Scanner {
+    rules: Vec<Compiled>,
+    anchors: Anchors,
+    gates: Gates,
+    /// The catalogue's digest, which ties a scratch to its scanner.
+    digest: String,
+}
+
+/// What a scan needs and the next one can use again. One a thread.
 #[derive(Default)]
-pub struct Scratch;
-pub struct Scanner;
-#[derive(Debug, thiserror::Error)]
-#[error("never")]
-pub struct CompileError;
-impl Scanner {
-    pub fn new(_: &crate::rules::Catalogue) -> Result<Self, CompileError> {
-        Ok(Scanner)
+pub struct Scratch {
+    /// The digest of the scanner that it was last used with. Patterns of the same packs compile to the same automata,
+    /// so what they cached fits.
+    owner: String,
+    rules: Vec<RuleScratch>,
+    /// Rules that have a region in the part at hand.
+    touched: Vec<u16>,
+    /// Digits in each 32-byte block of the part at hand.
+    digits: Vec<u8>,
+    found: Vec<Found>,
+    sorted: settle::Buffers,
+}
+
+/// The part of the scratch that belongs to one rule.
+#[derive(Default)]
+struct RuleScratch {
+    /// Disjoint and in order, in bytes of the part at hand.
+    regions: Vec<(usize, usize)>,
+    /// Made when the rule first has a candidate: most rules never do.
+    cache: Option<meta::Cache>,
+    slots: Vec<Option<NonMaxUsize>>,
+}
+
+impl RuleScratch {
+    /// Adds a window; windows come in the order of their starts.
+    fn add_window(&mut self, start: usize, end: usize) {
+        match self.regions.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => self.regions.push((start, end)),
+        }
     }
-    pub fn scan<'e>(&'e self, _: &Interaction<'e>, _: &mut Scratch) -> Hits<'e> {
-        Hits::default()
+}
+
+impl Scanner {
+    /// Compiles a catalogue.
+    pub fn new(catalogue: &Catalogue) -> Result<Scanner, CompileError> {
+        let rules = catalogue.rules().iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
+        let rules = compile::with_pairs(rules);
+        let anchors = Anchors::new(&rules)?;
+        let gates = Gates::new(&rules);
+        Ok(Scanner { rules, anchors, gates, digest: catalogue.digest().to_string() })
+    }
+
+    /// Finds everything in an interaction. Of more than `limits::HITS_PER_INTERACTION` hits the most telling stay:
+    /// reported before counted ones, then by severity, confidence and place.
+    pub fn scan<'e>(&'e self, interaction: &Interaction<'e>, scratch: &mut Scratch) -> Hits<'e> {
+        let mut hits = Hits::default();
+        for (message_index, message) in interaction.messages.iter().enumerate() {
+            for part_index in 0..message.parts.len() {
+                self.scan_part(message, part_index, message_index as u32, scratch, &mut hits);
+            }
+        }
+        settle::cap(&mut hits);
+        hits.hits.sort_by(|a, b| settle::place(a).cmp(&settle::place(b)));
+        hits
+    }
+
+    fn scan_part<'e>(
+        &'e self,
+        message: &Message<'e>,
+        part_index: usize,
+        message_index: u32,
+        scratch: &mut Scratch,
+        hits: &mut Hits<'e>,
+    ) {
+        let text = message.parts[part_index].text;
+        let applies = compile::applies_bit(message.direction, message.role);
+        self.scan_text(text.expose(), applies, scratch);
+        for found in &scratch.found {
+            hits.hits.push(Hit {
+                rule: self.info_of(found),
+                message: message_index,
+                part: part_index as u32,
+                start: found.start,
+                end: found.end,
+                value: text.slice(found.start as usize..found.end as usize),
+                confidence: found.confidence,
+            });
+            if hits.hits.len() >= 4 * limits::HITS_PER_INTERACTION {
+                settle::cap(hits);
+            }
+        }
+    }
+
+    /// What the rest of weir is told of a rule: worse when its pair was near.
+    fn info_of(&self, found: &Found) -> &RuleInfo {
+        let rule = &self.rules[usize::from(found.rule)];
+        match &rule.pair {
+            Some(pair) if found.paired => &pair.info,
+            _ => &rule.rule.info,
+        }
+    }
+
+    /// Leaves the hits of a text in `scratch.found`, settled and in order.
+    fn scan_text(&self, text: &str, applies: u16, scratch: &mut Scratch) {
+        // The scratch is without an owner while it is written to: after a panic it is not used again.
+        let owner = std::mem::take(&mut scratch.owner);
+        if owner != self.digest {
+            *scratch = Scratch::default();
+            scratch.rules.resize_with(self.rules.len(), RuleScratch::default);
+        }
+        scratch.found.clear();
+        self.anchors.mark(text, applies, &self.rules, scratch);
+        self.gates.mark(text, applies, &self.rules, scratch);
+        let Scratch { rules, touched, found, .. } = scratch;
+        for rule in touched.drain(..) {
+            let own = &mut rules[usize::from(rule)];
+            self.rules[usize::from(rule)].search(rule, text, own, found);
+            own.regions.clear();
+        }
+        if !scratch.found.is_empty() {
+            settle::settle(&self.rules, &mut scratch.found, &mut scratch.sorted);
+        }
+        scratch.owner = if owner == self.digest { owner } else { self.digest.clone() };
+    }
+}
+
+impl Compiled {
+    /// Searches the regions of a text; see the head of this file for what counts as a hit.
+    fn search(&self, id: u16, text: &str, own: &mut RuleScratch, found: &mut Vec<Found>) {
+        let RuleScratch { regions, cache, slots } = own;
+        let cache = cache.get_or_insert_with(|| self.regex.create_cache());
+        for &(start, end) in regions.iter() {
+            let mut at = start;
+            while let Some(hit) = self.regex.search_with(cache, &Input::new(text).span(at..end)) {
+                let value = self.value(text, hit.start(), hit.end(), cache, slots);
+                let confidence = confirm::confirm(self, text, (hit.start(), hit.end()), value);
+                at = self.resume(confidence.is_some(), hit.start(), hit.end());
+                if let Some(confidence) = confidence {
+                    found.push(Found::new(id, value, confidence));
+                }
+            }
+        }
+    }
+
+    /// Where the search goes on after a match.
+    fn resume(&self, confirmed: bool, start: usize, end: usize) -> usize {
+        if confirmed || self.rule.shape.longest_bytes.is_none() { end } else { start + 1 }
+    }
+
+    /// The span of the group that is the value; the whole match when that group took no part in it.
+    fn value(
+        &self,
+        text: &str,
+        start: usize,
+        end: usize,
+        cache: &mut meta::Cache,
+        slots: &mut Vec<Option<NonMaxUsize>>,
+    ) -> (usize, usize) {
+        let group = self.rule.group;
+        if group == 0 {
+            return (start, end);
+        }
+        slots.clear();
+        slots.resize(2 * (group + 1), None);
+        // The match is known; within its bounds the same leftmost-first choice is made again, with captures.
+        let input = Input::new(text).span(start..end).anchored(Anchored::Yes);
+        self.regex.search_slots_with(cache, &input, slots);
+        match (slots[2 * group], slots[2 * group + 1]) {
+            (Some(from), Some(to)) if from < to => (from.get(), to.get()),
+            _ => (start, end),
+        }
     }
 }

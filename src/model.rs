@@ -42,6 +42,11 @@ impl<'e> Raw<'e> {
         self.0
     }
 
+    /// A piece of the text, which is as raw as the whole. The range lies on characters' boundaries.
+    pub(crate) fn slice(self, range: std::ops::Range<usize>) -> Raw<'e> {
+        Raw(&self.0[range])
+    }
+
     /// Length in bytes, which is no secret.
     pub fn len_bytes(self) -> usize {
         self.0.len()

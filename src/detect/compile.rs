@@ -1,0 +1,93 @@
+//! A resolved rule made ready to run: its pattern as an automaton, its words as small searchers, its roles as bits.
+//!
+//! What a pattern promises (length, digits, literals) was proved when it was resolved; nothing is decided here.
+
+use crate::model::{Confidence, Direction, Role, RuleInfo};
+use crate::rules::Rule;
+use aho_corasick::AhoCorasick;
+use regex_automata::meta;
+
+/// Memory of one rule's lazy automaton. The default of 2 MiB a rule would be 40 MiB a thread for twenty.
+const AUTOMATON_MAX_BYTES: usize = 512 << 10;
+
+/// A rule that cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("{file}: the pattern of rule `{rule}` is too large to compile ({reason}); shorten its repetitions")]
+    Pattern { file: String, rule: String, reason: String },
+    #[error("the anchors of all rules are too many to compile ({0}); shorten or drop some")]
+    Anchors(String),
+}
+
+/// A rule as compiled.
+pub(super) struct Compiled {
+    pub rule: Rule,
+    pub regex: meta::Regex,
+    pub stop_words: Option<AhoCorasick>,
+    pub context_words: Option<AhoCorasick>,
+    /// One bit for each direction and role that the rule looks at.
+    pub applies: u16,
+    pub pair: Option<Paired>,
+}
+
+/// What a rule says when its pair is near.
+pub(super) struct Paired {
+    pub with: u16,
+    pub within_bytes: u32,
+    pub confidence: Confidence,
+    pub info: RuleInfo,
+}
+
+impl Compiled {
+    pub fn new(rule: &Rule) -> Result<Compiled, CompileError> {
+        let failed =
+            |reason: String| CompileError::Pattern { file: rule.file.clone(), rule: rule.info.id.clone(), reason };
+        let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES);
+        let regex = meta::Builder::new()
+            .configure(config)
+            .build_from_hir(&rule.shape.hir)
+            .map_err(|error| failed(error.to_string()))?;
+        let words = |words: &[String]| -> Result<Option<AhoCorasick>, CompileError> {
+            if words.is_empty() {
+                return Ok(None);
+            }
+            let built = AhoCorasick::builder().ascii_case_insensitive(true).build(words);
+            built.map(Some).map_err(|error| failed(error.to_string()))
+        };
+        Ok(Compiled {
+            regex,
+            stop_words: words(&rule.stop_words)?,
+            context_words: words(rule.context.as_ref().map_or(&[], |context| &context.words))?,
+            applies: applies(rule),
+            pair: None,
+            rule: rule.clone(),
+        })
+    }
+}
+
+/// Links each rule to the one that it pairs with.
+pub(super) fn with_pairs(mut rules: Vec<Compiled>) -> Vec<Compiled> {
+    for index in 0..rules.len() {
+        let Some(pair) = &rules[index].rule.pair else { continue };
+        let Some(with) = rules.iter().position(|other| other.rule.info.id == pair.with) else { continue };
+        let info = RuleInfo { severity: pair.severity, ..rules[index].rule.info.clone() };
+        let paired = Paired { with: with as u16, within_bytes: pair.within_bytes, confidence: pair.confidence, info };
+        rules[index].pair = Some(paired);
+    }
+    rules
+}
+
+/// The bit of one direction and role.
+pub(super) fn applies_bit(direction: Direction, role: Role) -> u16 {
+    let direction_index = u16::from(direction == Direction::Output);
+    1 << (direction_index * 8 + u16::from(role.code()))
+}
+
+fn applies(rule: &Rule) -> u16 {
+    let pairs = Direction::ALL.iter().flat_map(|&direction| Role::ALL.iter().map(move |&role| (direction, role)));
+    pairs
+        .filter(|&(direction, role)| rule.applies_to(direction, role))
+        .fold(0, |bits, (direction, role)| bits | applies_bit(direction, role))
+}
+
+const _: () = assert!(Role::ALL.len() < 8, "a role's code and a direction fit 16 bits");

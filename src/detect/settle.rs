@@ -1,0 +1,114 @@
+//! What the hits of a part mean together: a generic hit gives way to a specific one, an id beside its secret is
+//! worse than alone. And which hits stay when there are too many.
+
+use super::compile::Compiled;
+use crate::limits;
+use crate::model::{Category, Confidence, Hit, Hits};
+use std::cmp::Reverse;
+
+/// A hit of a part, by rule number; numbers are in the order of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub start: u32,
+    pub end: u32,
+    pub rule: u16,
+    pub confidence: Confidence,
+    /// Whether the rule's pair is near.
+    pub paired: bool,
+}
+
+impl Found {
+    pub fn new(rule: u16, (start, end): (usize, usize), confidence: Confidence) -> Found {
+        Found { start: start as u32, end: end as u32, rule, confidence, paired: false }
+    }
+
+    fn place(&self) -> (u32, u32, u16) {
+        (self.start, self.end, self.rule)
+    }
+}
+
+/// Reused by [`settle`].
+#[derive(Default)]
+pub(super) struct Buffers {
+    partners: Vec<(u32, u32)>,
+    keep: Vec<bool>,
+}
+
+/// Sorts the hits of a part, raises pairs, and drops what gives way. Linear but for the sort.
+pub(super) fn settle(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut Buffers) {
+    found.sort_unstable_by_key(Found::place);
+    raise_pairs(rules, found, buffers);
+    give_way(rules, found, buffers);
+}
+
+fn raise_pairs(rules: &[Compiled], found: &mut [Found], buffers: &mut Buffers) {
+    for (index, compiled) in rules.iter().enumerate() {
+        let Some(pair) = &compiled.pair else { continue };
+        if !found.iter().any(|hit| usize::from(hit.rule) == index) {
+            continue;
+        }
+        let partners = found.iter().filter(|hit| hit.rule == pair.with && hit.confidence.is_reported());
+        buffers.partners.clear();
+        buffers.partners.extend(partners.map(|hit| (hit.start, hit.end)));
+        // Hits of one rule do not overlap, so their ends are in order too.
+        for hit in found.iter_mut().filter(|hit| usize::from(hit.rule) == index && hit.confidence.is_reported()) {
+            let next = buffers.partners.partition_point(|&(_, end)| end.saturating_add(pair.within_bytes) < hit.start);
+            let near = buffers
+                .partners
+                .get(next)
+                .is_some_and(|&(start, _)| start <= hit.end.saturating_add(pair.within_bytes));
+            if near {
+                hit.paired = true;
+                hit.confidence = hit.confidence.max(pair.confidence);
+            }
+        }
+    }
+}
+
+/// Two sweeps: from the left with the farthest end of a specific hit so far, from the right with the nearest start.
+fn give_way(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut Buffers) {
+    let rule_of = |hit: &Found| &rules[usize::from(hit.rule)].rule;
+    if !found.iter().any(|hit| rule_of(hit).gives_way) {
+        return;
+    }
+    let slot = |hit: &Found| usize::from(rule_of(hit).info.category.code());
+    buffers.keep.clear();
+    buffers.keep.resize(found.len(), true);
+    let mut farthest_end = [0u32; Category::ALL.len() + 1];
+    for (hit, keep) in found.iter().zip(&mut buffers.keep) {
+        if rule_of(hit).gives_way {
+            *keep &= farthest_end[slot(hit)] <= hit.start;
+        } else {
+            farthest_end[slot(hit)] = farthest_end[slot(hit)].max(hit.end);
+        }
+    }
+    let mut nearest_start = [u32::MAX; Category::ALL.len() + 1];
+    for (hit, keep) in found.iter().zip(&mut buffers.keep).rev() {
+        if rule_of(hit).gives_way {
+            *keep &= nearest_start[slot(hit)] >= hit.end;
+        } else {
+            nearest_start[slot(hit)] = hit.start;
+        }
+    }
+    let mut keep = buffers.keep.iter();
+    found.retain(|_| *keep.next().expect("one for each hit"));
+}
+
+/// The order in which hits are told.
+pub(super) fn place<'a>(hit: &'a Hit<'_>) -> (u32, u32, u32, u32, &'a str) {
+    (hit.message, hit.part, hit.start, hit.end, &hit.rule.id)
+}
+
+/// Keeps the most telling hits. The order is total, so it does not matter how often this is called on the way: a
+/// flood of addresses before a key cannot push the key out.
+pub(super) fn cap(hits: &mut Hits<'_>) {
+    let most = limits::HITS_PER_INTERACTION;
+    if hits.hits.len() <= most {
+        return;
+    }
+    let telling =
+        |hit: &Hit<'_>| (Reverse(hit.confidence.is_reported()), Reverse(hit.rule.severity), Reverse(hit.confidence));
+    hits.hits.sort_by(|a, b| telling(a).cmp(&telling(b)).then_with(|| place(a).cmp(&place(b))));
+    hits.dropped += (hits.hits.len() - most) as u32;
+    hits.hits.truncate(most);
+}

@@ -1,0 +1,264 @@
+//! What can be known of a pattern without running it: how long a match may be, how many digits it has at least,
+//! and whether every match contains one of the rule's literals. On these three rest the windows and gates of the
+//! scanner: what is proved here is what lets it look at a few bytes instead of all of them.
+//!
+//! Patterns are ASCII by default: `\b`, `\d`, `\w`, `\s` and case folding know ASCII only, so that `(?i)k` is not
+//! also the Kelvin sign, which no literal search would find. A class that may hold any character asks for it:
+//! `(?u:[^\n])`.
+
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
+use std::collections::BTreeSet;
+
+/// Most texts that are followed for one stretch of a pattern. Past it the proof gives up on that stretch.
+const TEXTS_MAX: usize = 512;
+
+/// Longest text that is followed, in bytes; anchors are shorter.
+const TEXT_MAX_BYTES: usize = 128;
+
+/// Most bytes that a bounded pattern may match. Longer ones say `+` and are searched in the whole part.
+pub const BOUND_MAX_BYTES: usize = 4_096;
+
+/// A parsed pattern and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub hir: Hir,
+    /// Longest match in bytes; `None` when there is no bound.
+    pub longest_bytes: Option<usize>,
+    /// Digits that every match has at least.
+    pub digits_min: usize,
+    /// Explicit captures.
+    pub groups: usize,
+}
+
+impl Shape {
+    /// Parses and measures. The error is for people and names the place in the pattern.
+    pub fn of(pattern: &str, ignore_case: bool) -> Result<Shape, String> {
+        let mut parser = ParserBuilder::new().unicode(false).utf8(true).case_insensitive(ignore_case).build();
+        let hir = parser.parse(pattern).map_err(|error| one_line(&error))?;
+        let properties = hir.properties();
+        match properties.minimum_len() {
+            None => return Err("it can match nothing".into()),
+            Some(0) => return Err("it matches the empty text".into()),
+            Some(_) => {}
+        }
+        let longest_bytes = properties.maximum_len();
+        if longest_bytes.is_some_and(|longest| longest > BOUND_MAX_BYTES) {
+            return Err(format!("it matches up to {} bytes", longest_bytes.unwrap_or_default()));
+        }
+        let (digits_min, groups) = (digits_min(&hir), properties.explicit_captures_len());
+        Ok(Shape { longest_bytes, digits_min, groups, hir })
+    }
+
+    /// Whether every match contains one of the literals.
+    pub fn always_contains(&self, literals: &[String], ignore_case: bool) -> bool {
+        let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
+        let prover = Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case };
+        prover.walk(&self.hir).proven
+    }
+}
+
+fn one_line(error: &regex_syntax::Error) -> String {
+    match error {
+        regex_syntax::Error::Parse(error) => {
+            format!("{} at its column {}", error.kind(), error.span().start.column)
+        }
+        regex_syntax::Error::Translate(error) => {
+            format!("{} at its column {}", error.kind(), error.span().start.column)
+        }
+        other => other.to_string().lines().last().unwrap_or_default().to_string(),
+    }
+}
+
+fn digits_min(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.iter().filter(|byte| byte.is_ascii_digit()).count(),
+        HirKind::Class(class) => usize::from(only_digits(class)),
+        HirKind::Repetition(repetition) => (repetition.min as usize).saturating_mul(digits_min(&repetition.sub)),
+        HirKind::Capture(capture) => digits_min(&capture.sub),
+        HirKind::Concat(subs) => subs.iter().map(digits_min).sum(),
+        HirKind::Alternation(subs) => subs.iter().map(digits_min).min().unwrap_or(0),
+    }
+}
+
+fn only_digits(class: &Class) -> bool {
+    match class {
+        Class::Unicode(class) => class.iter().all(|range| range.start() >= '0' && range.end() <= '9'),
+        Class::Bytes(class) => class.iter().all(|range| range.start() >= b'0' && range.end() <= b'9'),
+    }
+}
+
+type Texts = BTreeSet<Vec<u8>>;
+
+/// What is known of a piece of a pattern.
+struct Known {
+    /// Everything it can match, when that is little.
+    exact: Option<Texts>,
+    /// Whether all it matches contains an anchor.
+    proven: bool,
+}
+
+struct Prover {
+    anchors: Vec<Vec<u8>>,
+    ignore_case: bool,
+}
+
+impl Prover {
+    fn walk(&self, hir: &Hir) -> Known {
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => self.known(Some(Texts::from([Vec::new()]))),
+            HirKind::Literal(literal) => self.known(Some(Texts::from([self.fold(literal.0.to_vec())]))),
+            HirKind::Class(class) => self.known(self.members(class)),
+            HirKind::Capture(capture) => self.walk(&capture.sub),
+            HirKind::Repetition(repetition) => self.repetition(repetition),
+            HirKind::Concat(subs) => self.concat(subs),
+            HirKind::Alternation(subs) => self.alternation(subs),
+        }
+    }
+
+    fn fold(&self, text: Vec<u8>) -> Vec<u8> {
+        if self.ignore_case { text.to_ascii_lowercase() } else { text }
+    }
+
+    fn known(&self, exact: Option<Texts>) -> Known {
+        let proven = exact.as_ref().is_some_and(|texts| self.all_contain(texts));
+        Known { exact, proven }
+    }
+
+    /// An empty set of texts proves nothing: it stands for a piece that was not followed.
+    fn all_contain(&self, texts: &Texts) -> bool {
+        !texts.is_empty() && texts.iter().all(|text| self.anchors.iter().any(|anchor| contains(text, anchor)))
+    }
+
+    fn members(&self, class: &Class) -> Option<Texts> {
+        let ranges: Vec<(u32, u32)> = match class {
+            Class::Unicode(class) => class.iter().map(|r| (r.start() as u32, r.end() as u32)).collect(),
+            Class::Bytes(class) => class.iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect(),
+        };
+        if ranges.iter().map(|(start, end)| (end - start) as usize + 1).sum::<usize>() > 16 {
+            return None;
+        }
+        let codes = ranges.into_iter().flat_map(|(start, end)| start..=end).filter_map(char::from_u32);
+        Some(codes.map(|code| self.fold(code.to_string().into_bytes())).collect())
+    }
+
+    fn repetition(&self, repetition: &Repetition) -> Known {
+        let sub = self.walk(&repetition.sub);
+        let proven = repetition.min > 0 && sub.proven;
+        let exact = match (repetition.min, repetition.max, sub.exact) {
+            (0, Some(1), Some(mut texts)) => {
+                texts.insert(Vec::new());
+                Some(texts)
+            }
+            (min, Some(max), Some(texts)) if min == max && min <= 8 => {
+                (0..min).try_fold(Texts::from([Vec::new()]), |all, _| product(&all, &texts))
+            }
+            _ => None,
+        };
+        Known { exact, proven }
+    }
+
+    fn concat(&self, subs: &[Hir]) -> Known {
+        let mut proven = false;
+        let mut whole = true;
+        let mut run = Texts::from([Vec::new()]);
+        for sub in subs {
+            let known = self.walk(sub);
+            proven |= known.proven;
+            let next = known.exact.as_ref().and_then(|texts| product(&run, texts));
+            if let Some(next) = next {
+                run = next;
+                continue;
+            }
+            proven |= self.all_contain(&run);
+            whole = false;
+            run = known.exact.unwrap_or_else(|| Texts::from([Vec::new()]));
+        }
+        proven |= self.all_contain(&run);
+        Known { exact: whole.then_some(run), proven }
+    }
+
+    fn alternation(&self, subs: &[Hir]) -> Known {
+        let known: Vec<Known> = subs.iter().map(|sub| self.walk(sub)).collect();
+        let proven = known.iter().all(|known| known.proven);
+        let mut exact = Some(Texts::new());
+        for sub in known {
+            exact = match (exact, sub.exact) {
+                (Some(mut all), Some(texts)) if all.len() + texts.len() <= TEXTS_MAX => {
+                    all.extend(texts);
+                    Some(all)
+                }
+                _ => None,
+            };
+        }
+        Known { exact, proven }
+    }
+}
+
+fn product(heads: &Texts, tails: &Texts) -> Option<Texts> {
+    let longest = |texts: &Texts| texts.iter().map(Vec::len).max().unwrap_or(0);
+    if heads.len() * tails.len() > TEXTS_MAX || longest(heads) + longest(tails) > TEXT_MAX_BYTES {
+        return None;
+    }
+    Some(heads.iter().flat_map(|head| tails.iter().map(move |tail| [&head[..], tail].concat())).collect())
+}
+
+fn contains(text: &[u8], piece: &[u8]) -> bool {
+    memchr::memmem::find(text, piece).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proves(pattern: &str, ignore_case: bool, anchors: &[&str]) -> bool {
+        let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
+        Shape::of(pattern, ignore_case).unwrap().always_contains(&anchors, ignore_case)
+    }
+
+    #[test]
+    fn a_literal_is_proved_only_where_every_match_has_it() {
+        let table: &[(&str, bool, &[&str], bool)] = &[
+            ("AKIA[A-Z2-7]{16}", false, &["AKIA"], true),
+            ("(?:AKIA|ASIA)[A-Z2-7]{16}", false, &["AKIA"], false),
+            ("(?:AKIA|ASIA)[A-Z2-7]{16}", false, &["AKIA", "ASIA"], true),
+            ("x(?:AKIA)?y", false, &["AKIA"], false),
+            ("(?:AKIA)+y", false, &["AKIA"], true),
+            ("api[_-]?key", true, &["apikey", "api_key", "api-key"], true),
+            ("api[_-]?key", true, &["apikey", "api_key"], false),
+            ("gh[pousr]_[a-z]{3}", false, &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], true),
+            ("gh[pousr]_[a-z]{3}", false, &["_"], true),
+            ("gh[a-z]_[a-z]{3}", false, &["gh_"], false),
+            ("(?i:k)ey", false, &["key"], false),
+            ("key", true, &["KEY"], true),
+            ("(?u:(?i:k))ey", true, &["key"], false),
+        ];
+        for (pattern, ignore_case, anchors, expected) in table {
+            assert_eq!(proves(pattern, *ignore_case, anchors), *expected, "{pattern} with {anchors:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_digits_are_measured() {
+        let table = [
+            (r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", Some(11), 9),
+            (r"\+[1-9](?:[ .]?[0-9]){6,14}", Some(30), 7),
+            (r"a1(?:22|3)", Some(4), 2),
+            (r"(?u:[^\n]){1,2}", Some(8), 0),
+            (r"eyJ[a-z]+", None, 0),
+        ];
+        for (pattern, longest, digits) in table {
+            let shape = Shape::of(pattern, false).unwrap();
+            assert_eq!((shape.longest_bytes, shape.digits_min), (longest, digits), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_cannot_work_are_refused_with_a_place() {
+        for (pattern, word) in [("a*", "empty"), ("a(b", "column 2"), ("[^a]", "UTF-8"), ("[ab]{5000}", "5000 bytes")] {
+            let error = Shape::of(pattern, false).unwrap_err();
+            assert!(error.contains(word), "{pattern}: {error}");
+        }
+    }
+}

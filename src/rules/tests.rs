@@ -1,0 +1,111 @@
+//! Tests of packs as they are written and resolved. What rules find is tested in detection.
+
+use super::*;
+
+const RULE: &str = "\
+rules:
+  - id: secret.acme_key
+    version: 1
+    title: Acme key
+    description: Opens the gates of Acme.
+    category: secret
+    type: ACME_KEY
+    severity: high
+    confidence: 0.9
+    mask: ends
+    pattern: '\\bacme_[a-z]{8}\\b'
+    anchors: [acme_]
+    taxonomy: ['LLM02:2025']
+    criteria: [CC6.1]
+    references: []
+    examples: [acme_qwertyui, acme_asdfghjk]
+    counter_examples: [acme_, acme_short]
+";
+
+fn load(text: &str) -> Result<Catalogue, Vec<PackError>> {
+    Catalogue::load(&[PackFile { name: "packs/acme.yaml", text }])
+}
+
+#[test]
+fn built_in_packs_resolve() {
+    let catalogue = Catalogue::built_in();
+    assert!(catalogue.rules().len() >= 20);
+    assert_eq!(catalogue.digest().len(), 64);
+    assert!(catalogue.rules().is_sorted_by_key(|rule| &rule.info.id));
+    let everyday = ["pii.email_address", "pii.ip_address", "pii.phone_number"];
+    assert!(everyday.iter().all(|id| catalogue.get(id).unwrap().info.severity <= Severity::Low));
+    assert!(catalogue.get("secret.nothing").is_none());
+}
+
+#[test]
+fn every_built_in_file_is_listed() {
+    let mut files = Vec::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/packs");
+    for family in std::fs::read_dir(&root).unwrap() {
+        for file in std::fs::read_dir(family.unwrap().path()).unwrap() {
+            files.push(file.unwrap().path().strip_prefix(&root).unwrap().to_str().unwrap().to_string());
+        }
+    }
+    files.sort();
+    let listed: Vec<&str> = BUILT_IN.iter().map(|pack| pack.name).collect();
+    assert_eq!(files, listed);
+}
+
+#[test]
+fn a_rule_resolves() {
+    let catalogue = load(RULE).unwrap();
+    let rule = catalogue.get("secret.acme_key").unwrap();
+    assert_eq!(rule.confidence.permille(), 900);
+    assert_eq!(rule.trigger, Trigger::Anchors(vec!["acme_".into()]));
+    assert_eq!(rule.shape.longest_bytes, Some(13));
+    assert!(rule.applies_to(Direction::Output, Role::System));
+}
+
+/// What is changed in the rule, and what the error must name: its place and a piece of what it says.
+#[test]
+fn errors_name_the_place_and_the_remedy() {
+    let table = [
+        ("severity: high", "severity: hihg", "8:15", "no severity `hihg`"),
+        ("mask: ends", "mask: end", "10:11", "use one of ends"),
+        ("confidence: 0.9", "confidence: 9", "9:17", "outside 0 to 1"),
+        ("[acme_]", "[key]", "12:15", "too many texts"),
+        ("[acme_]", "[acne_]", "11:14", "without any of the anchors"),
+        ("anchors: [acme_]", "trigger: digits", "12:14", "digits cannot gate"),
+        ("anchors: [acme_]", "trigger: comma", "12:14", "no trigger `comma`"),
+        ("    anchors: [acme_]\n", "", "2:9", "nothing gates this rule"),
+        ("{8}", "{8", "11:14", "does not work"),
+        ("LLM02:2025", "LLM99:2025", "13:16", "no taxonomy id"),
+        ("CC6.1", "CC1.9", "14:16", "no criterion"),
+        ("secret.acme_key", "pii.acme_key", "2:9", "no id of a rule of category secret"),
+        ("counter_examples:", "counterexamples:", "17:5", "counterexamples"),
+        ("version: 1", "version: one", "3:14", ""),
+        ("rules:", "rules: [", "", ""),
+    ];
+    for (from, to, place, says) in table {
+        let errors = load(&RULE.replace(from, to)).unwrap_err();
+        let text = errors[0].to_string();
+        let expected =
+            if place.is_empty() { "packs/acme.yaml:".to_string() } else { format!("packs/acme.yaml:{place}: ") };
+        assert!(text.starts_with(&expected) && text.contains(says), "{to}: {text}");
+    }
+}
+
+#[test]
+fn all_errors_come_at_once_and_duplicates_are_refused() {
+    let broken = RULE.replace("severity: high", "severity: x").replace("mask: ends", "mask: y").replace("CC6.1", "z");
+    assert_eq!(load(&broken).unwrap_err().len(), 3);
+    let twice = [PackFile { name: "a.yaml", text: RULE }, PackFile { name: "b.yaml", text: RULE }];
+    let errors = Catalogue::load(&twice).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].to_string().starts_with("b.yaml:2:9: rule `secret.acme_key` is already in a.yaml at line 2"));
+}
+
+#[test]
+fn the_digest_is_of_names_and_bytes_in_a_fixed_order() {
+    let other = RULE.replace("acme_key", "other_key");
+    let (a, b) = (PackFile { name: "a.yaml", text: RULE }, PackFile { name: "b.yaml", text: &other });
+    let digest = |packs: &[PackFile<'_>]| Catalogue::load(packs).unwrap().digest().to_string();
+    assert_eq!(digest(&[a, b]), digest(&[b, a]));
+    assert_ne!(digest(&[a, b]), digest(&[a]));
+    assert_ne!(digest(&[a]), digest(&[PackFile { name: "c.yaml", text: RULE }]));
+}
