@@ -72,9 +72,9 @@ impl Anchors {
     pub fn rules_in(&self, text: &str) -> Vec<u16> {
         let Some(automaton) = &self.automaton else { return Vec::new() };
         let owners = automaton.find_overlapping_iter(text).flat_map(|hit| {
-            self.owners[hit.pattern().as_usize()].iter().filter(move |owner| {
-                owner.exact.as_ref().is_none_or(|exact| **exact == text.as_bytes()[hit.range()])
-            })
+            self.owners[hit.pattern().as_usize()]
+                .iter()
+                .filter(move |owner| owner.exact.as_ref().is_none_or(|exact| **exact == text.as_bytes()[hit.range()]))
         });
         owners.map(|owner| owner.rule).collect()
     }

@@ -40,11 +40,8 @@ pub(super) struct Paired {
 
 impl Compiled {
     pub fn new(rule: &Rule) -> Result<Compiled, CompileError> {
-        let failed = |reason: String| CompileError::Pattern {
-            file: rule.file.clone(),
-            rule: rule.info.id.clone(),
-            reason,
-        };
+        let failed =
+            |reason: String| CompileError::Pattern { file: rule.file.clone(), rule: rule.info.id.clone(), reason };
         let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES);
         let regex = meta::Builder::new()
             .configure(config)
@@ -74,8 +71,7 @@ pub(super) fn with_pairs(mut rules: Vec<Compiled>) -> Vec<Compiled> {
         let Some(pair) = &rules[index].rule.pair else { continue };
         let Some(with) = rules.iter().position(|other| other.rule.info.id == pair.with) else { continue };
         let info = RuleInfo { severity: pair.severity, ..rules[index].rule.info.clone() };
-        let paired =
-            Paired { with: with as u16, within_bytes: pair.within_bytes, confidence: pair.confidence, info };
+        let paired = Paired { with: with as u16, within_bytes: pair.within_bytes, confidence: pair.confidence, info };
         rules[index].pair = Some(paired);
     }
     rules
@@ -89,9 +85,9 @@ pub(super) fn applies_bit(direction: Direction, role: Role) -> u16 {
 
 fn applies(rule: &Rule) -> u16 {
     let pairs = Direction::ALL.iter().flat_map(|&direction| Role::ALL.iter().map(move |&role| (direction, role)));
-    pairs.filter(|&(direction, role)| rule.applies_to(direction, role)).fold(0, |bits, (direction, role)| {
-        bits | applies_bit(direction, role)
-    })
+    pairs
+        .filter(|&(direction, role)| rule.applies_to(direction, role))
+        .fold(0, |bits, (direction, role)| bits | applies_bit(direction, role))
 }
 
 const _: () = assert!(Role::ALL.len() < 8, "a role's code and a direction fit 16 bits");

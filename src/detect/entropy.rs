@@ -6,7 +6,12 @@ pub(super) fn bits_per_byte(value: &[u8]) -> f32 {
     let mut counts = [0u32; 256];
     value.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
     let length = value.len() as f32;
-    counts.iter().filter(|&&count| count > 0).map(|&count| count as f32 / length).map(|share| -share * share.log2()).sum()
+    counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(|&count| count as f32 / length)
+        .map(|share| -share * share.log2())
+        .sum()
 }
 
 #[cfg(test)]

@@ -30,24 +30,39 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// An example gives no reported hit.
-    Missed { example: usize },
+    Missed {
+        example: usize,
+    },
     /// A counter-example gives a reported hit.
-    Reported { counter_example: usize },
-    TooFewExamples { found: usize },
-    TooFewCounterExamples { found: usize },
+    Reported {
+        counter_example: usize,
+    },
+    TooFewExamples {
+        found: usize,
+    },
+    TooFewCounterExamples {
+        found: usize,
+    },
     /// In how many of the ordinary sentences its anchors are.
-    CommonAnchors { sentences: usize, of: usize },
+    CommonAnchors {
+        sentences: usize,
+        of: usize,
+    },
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: rule `{}`: ", self.file, self.rule)?;
         match self.kind {
-            FailureKind::Missed { example } => write!(f, "example {example} is not found; mend the example or the rule"),
+            FailureKind::Missed { example } => {
+                write!(f, "example {example} is not found; mend the example or the rule")
+            }
             FailureKind::Reported { counter_example } => {
                 write!(f, "counter-example {counter_example} is found; mend the counter-example or narrow the rule")
             }
-            FailureKind::TooFewExamples { found } => write!(f, "it has {found} examples; give it at least {EXAMPLES_MIN}"),
+            FailureKind::TooFewExamples { found } => {
+                write!(f, "it has {found} examples; give it at least {EXAMPLES_MIN}")
+            }
             FailureKind::TooFewCounterExamples { found } => {
                 write!(f, "it has {found} counter-examples; give it at least {EXAMPLES_MIN}")
             }

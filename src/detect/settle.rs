@@ -53,7 +53,10 @@ fn raise_pairs(rules: &[Compiled], found: &mut [Found], buffers: &mut Buffers) {
         // Hits of one rule do not overlap, so their ends are in order too.
         for hit in found.iter_mut().filter(|hit| usize::from(hit.rule) == index && hit.confidence.is_reported()) {
             let next = buffers.partners.partition_point(|&(_, end)| end.saturating_add(pair.within_bytes) < hit.start);
-            let near = buffers.partners.get(next).is_some_and(|&(start, _)| start <= hit.end.saturating_add(pair.within_bytes));
+            let near = buffers
+                .partners
+                .get(next)
+                .is_some_and(|&(start, _)| start <= hit.end.saturating_add(pair.within_bytes));
             if near {
                 hit.paired = true;
                 hit.confidence = hit.confidence.max(pair.confidence);
@@ -103,7 +106,8 @@ pub(super) fn cap(hits: &mut Hits<'_>) {
     if hits.hits.len() <= most {
         return;
     }
-    let telling = |hit: &Hit<'_>| (Reverse(hit.confidence.is_reported()), Reverse(hit.rule.severity), Reverse(hit.confidence));
+    let telling =
+        |hit: &Hit<'_>| (Reverse(hit.confidence.is_reported()), Reverse(hit.rule.severity), Reverse(hit.confidence));
     hits.hits.sort_by(|a, b| telling(a).cmp(&telling(b)).then_with(|| place(a).cmp(&place(b))));
     hits.dropped += (hits.hits.len() - most) as u32;
     hits.hits.truncate(most);

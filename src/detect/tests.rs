@@ -11,7 +11,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use std::time::Instant;
 
 /// Texts of the differential test, in the release profile.
-const TEXTS: usize = 24_000;
+const TEXTS: usize = 60_000;
 
 const USER: (Direction, Role) = (Direction::Input, Role::User);
 const ANSWER: (Direction, Role) = (Direction::Output, Role::Assistant);
@@ -25,9 +25,7 @@ fn scan_text(scanner: &Scanner, (direction, role): (Direction, Role), text: &str
 fn reported<'t>(scanner: &Scanner, said: (Direction, Role), text: &'t str) -> Vec<(String, &'t str)> {
     let found = scan_text(scanner, said, text, &mut Scratch::default());
     let found = found.iter().filter(|hit| hit.confidence.is_reported());
-    found
-        .map(|hit| (scanner.info_of(hit).id.clone(), &text[hit.start as usize..hit.end as usize]))
-        .collect()
+    found.map(|hit| (scanner.info_of(hit).id.clone(), &text[hit.start as usize..hit.end as usize])).collect()
 }
 
 #[test]
@@ -214,7 +212,8 @@ impl Texts {
             match self.below(7) {
                 0 => text.push_str(&self.prose()),
                 1 => text.push_str(&self.noise()),
-                2 => text.push_str(["\n", " ", "\u{200b}", "ж", "é", "\u{1f511}", "-", "_", "\"", "@", "+"][self.below(11)]),
+                2 => text
+                    .push_str(["\n", " ", "\u{200b}", "ж", "é", "\u{1f511}", "-", "_", "\"", "@", "+"][self.below(11)]),
                 _ => {
                     let example = self.example();
                     let repeats = if self.below(12) == 0 { 4 } else { 1 };
@@ -293,7 +292,7 @@ fn compiled_and_naive_agree() {
         hits += agree(&scanner, &naive, said, &texts.text(), &mut scratch);
     }
     println!("{TEXTS} texts, {hits} hits");
-    assert!(hits > TEXTS, "the texts must hold something to find: {hits} hits");
+    assert!(hits > TEXTS / 2, "the texts must hold something to find: {hits} hits");
 }
 
 /// Not a test of time: prints what a scan costs, here and by the naive loop. `--ignored --nocapture` runs it.

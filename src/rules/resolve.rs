@@ -44,14 +44,22 @@ impl Errors<'_> {
         let found = known.iter().find(|(name, _)| *name == word.value).map(|&(_, member)| member);
         if found.is_none() {
             let names: Vec<&str> = known.iter().map(|&(name, _)| name).collect();
-            self.add(word.referenced, format!("there is no {what} `{}`", word.value), format!("use one of {}", names.join(", ")));
+            self.add(
+                word.referenced,
+                format!("there is no {what} `{}`", word.value),
+                format!("use one of {}", names.join(", ")),
+            );
         }
         found
     }
 
     fn confidence(&mut self, share: &Spanned<f64>) -> Confidence {
         if !(0.0..=1.0).contains(&share.value) {
-            self.add(share.referenced, format!("a confidence of {} is outside 0 to 1", share.value), "write a share of one, such as 0.8");
+            self.add(
+                share.referenced,
+                format!("a confidence of {} is outside 0 to 1", share.value),
+                "write a share of one, such as 0.8",
+            );
         }
         Confidence::from_permille((share.value.clamp(0.0, 1.0) * 1_000.0).round() as u16)
     }
@@ -72,7 +80,12 @@ pub(super) fn pack(pack: &PackFile<'_>, rules: &mut Vec<Placed>, errors: &mut Ve
             let place = failure.location().unwrap_or(Location::UNKNOWN);
             let text = failure.render();
             let message = text.lines().next().unwrap_or_default().to_string();
-            errors.push(error(pack.name, place, message, "mend the YAML; `weir rules show` prints a rule that is right".into()));
+            errors.push(error(
+                pack.name,
+                place,
+                message,
+                "mend the YAML; `weir rules show` prints a rule that is right".into(),
+            ));
             return;
         }
     };
@@ -94,7 +107,12 @@ pub(super) fn across(rules: &[Placed], errors: &mut Vec<PackError>) {
         let id = placed.rule.info.id.as_str();
         if let Some(other) = first.get(id) {
             let message = format!("rule `{id}` is already in {} at line {}", other.rule.file, other.id.line());
-            errors.push(error(&placed.rule.file, placed.id, message, "give it another id, or take one of the two out".into()));
+            errors.push(error(
+                &placed.rule.file,
+                placed.id,
+                message,
+                "give it another id, or take one of the two out".into(),
+            ));
         }
         first.entry(id).or_insert(placed);
     }
@@ -117,7 +135,7 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
     }
     let shape = shape(&written, errors);
     let trigger = trigger(&written, shape.as_ref(), errors);
-    let validators = members(Validator::ALL, Validator::name);
+    let said = said(&written, errors);
     let info = RuleInfo {
         id: written.id.value,
         version: written.version.value,
@@ -131,35 +149,65 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
         file: errors.file.to_string(),
         title: written.title.value,
         description: written.description.value.trim().to_string(),
-        taxonomy: ids("taxonomy id", written.taxonomy, taxonomy::TAXONOMY, errors),
-        criteria: ids("criterion", written.criteria, taxonomy::CRITERIA, errors),
-        references: written.references.into_iter().map(|word| word.value).collect(),
-        confidence: errors.confidence(&written.confidence),
+        taxonomy: plain_words(written.taxonomy),
+        criteria: plain_words(written.criteria),
+        references: plain_words(written.references),
+        confidence: said.confidence,
         pattern: written.pattern.value,
         shape: shape?,
         ignore_case: written.ignore_case,
         group: written.group.map_or(0, |group| group.value),
         trigger: trigger?,
-        validators: written.validators.iter().filter_map(|word| errors.named("validator", word, &validators)).collect(),
+        validators: said.validators,
         entropy_min: written.entropy.map(|entropy| entropy.value as f32),
         stop_words: written.stop_words.into_iter().map(|word| word.value.to_ascii_lowercase()).collect(),
-        context: written.context.map(|context| self::context(context, errors)),
-        proof: written.proof.and_then(|proof| {
-            let confidence = errors.confidence(&proof.confidence);
-            Some(Proof { validator: errors.named("validator", &proof.validator, &validators)?, confidence })
-        }),
-        pair: written.pair.and_then(|pair| self::pair(pair, errors)),
+        context: said.context,
+        proof: said.proof,
+        pair: said.pair,
         allow: written.allow.map(self::allow).unwrap_or_default(),
         gives_way: written.gives_way,
-        roles: written.roles.iter().filter_map(|word| errors.named("role", word, &members(Role::ALL, Role::name))).collect(),
-        directions: written
-            .directions
-            .iter()
-            .filter_map(|word| errors.named("direction", word, &members(Direction::ALL, Direction::name)))
-            .collect(),
+        roles: said.roles,
+        directions: said.directions,
         examples: written.examples,
         counter_examples: written.counter_examples,
     })
+}
+
+/// What a rule says by names and numbers, resolved before anything can end the check early.
+struct Said {
+    confidence: Confidence,
+    validators: Vec<Validator>,
+    context: Option<Context>,
+    proof: Option<Proof>,
+    pair: Option<Pair>,
+    roles: Vec<Role>,
+    directions: Vec<Direction>,
+}
+
+fn said(written: &written::Rule, errors: &mut Errors<'_>) -> Said {
+    let validators = members(Validator::ALL, Validator::name);
+    check_ids("taxonomy id", &written.taxonomy, taxonomy::TAXONOMY, errors);
+    check_ids("criterion", &written.criteria, taxonomy::CRITERIA, errors);
+    Said {
+        confidence: errors.confidence(&written.confidence),
+        validators: all_named("validator", &written.validators, &validators, errors),
+        context: written.context.as_ref().map(|context| self::context(context, errors)),
+        proof: written.proof.as_ref().and_then(|proof| {
+            let confidence = errors.confidence(&proof.confidence);
+            Some(Proof { validator: errors.named("validator", &proof.validator, &validators)?, confidence })
+        }),
+        pair: written.pair.as_ref().and_then(|pair| self::pair(pair, errors)),
+        roles: all_named("role", &written.roles, &members(Role::ALL, Role::name), errors),
+        directions: all_named("direction", &written.directions, &members(Direction::ALL, Direction::name), errors),
+    }
+}
+
+fn all_named<T: Copy>(what: &str, words: &[Spanned<String>], known: &[(&str, T)], errors: &mut Errors<'_>) -> Vec<T> {
+    words.iter().filter_map(|word| errors.named(what, word, known)).collect()
+}
+
+fn plain_words(words: Vec<Spanned<String>>) -> Vec<String> {
+    words.into_iter().map(|word| word.value).collect()
 }
 
 fn members<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
@@ -168,7 +216,8 @@ fn members<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str
 
 /// What has to be said and what numbers have to be.
 fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
-    for (what, text) in [("title", &written.title), ("description", &written.description), ("type", &written.type_name)] {
+    for (what, text) in [("title", &written.title), ("description", &written.description), ("type", &written.type_name)]
+    {
         if text.value.trim().is_empty() {
             errors.add(text.referenced, format!("the {what} is empty"), "say what the rule finds and what it costs");
         }
@@ -177,7 +226,11 @@ fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
         errors.add(written.version.referenced, "versions begin at 1", "write `version: 1`");
     }
     if let Some(entropy) = written.entropy.as_ref().filter(|entropy| !(0.0..=8.0).contains(&entropy.value)) {
-        errors.add(entropy.referenced, format!("no text has {} bits a character", entropy.value), "write a number of bits from 0 to 8, such as 3.5");
+        errors.add(
+            entropy.referenced,
+            format!("no text has {} bits a character", entropy.value),
+            "write a number of bits from 0 to 8, such as 3.5",
+        );
     }
     for word in &written.stop_words {
         if word.value.is_empty() {
@@ -260,31 +313,30 @@ fn check_anchor(anchor: &Spanned<String>, errors: &mut Errors<'_>) {
     }
 }
 
-fn ids(what: &str, words: Vec<Spanned<String>>, list: &[(&'static str, &'static str)], errors: &mut Errors<'_>) -> Vec<String> {
-    for word in &words {
+fn check_ids(what: &str, words: &[Spanned<String>], list: &[(&'static str, &'static str)], errors: &mut Errors<'_>) {
+    for word in words {
         if taxonomy::name_of(list, &word.value).is_none() {
             let known: Vec<&str> = list.iter().map(|&(id, _)| id).collect();
             let message = format!("there is no {what} `{}`", word.value);
             errors.add(word.referenced, message, format!("use one of {}", known.join(", ")));
         }
     }
-    words.into_iter().map(|word| word.value).collect()
 }
 
-fn context(written: written::Context, errors: &mut Errors<'_>) -> Context {
+fn context(written: &written::Context, errors: &mut Errors<'_>) -> Context {
     for word in &written.words {
         if word.value.trim().is_empty() {
             errors.add(word.referenced, "an empty context word is always near", "take it out");
         }
     }
     let confidence = errors.confidence(&written.confidence);
-    Context { words: written.words.into_iter().map(|word| word.value.to_ascii_lowercase()).collect(), confidence }
+    Context { words: written.words.iter().map(|word| word.value.to_ascii_lowercase()).collect(), confidence }
 }
 
-fn pair(written: written::Pair, errors: &mut Errors<'_>) -> Option<Pair> {
+fn pair(written: &written::Pair, errors: &mut Errors<'_>) -> Option<Pair> {
     let confidence = errors.confidence(&written.confidence);
     let severity = errors.named("severity", &written.severity, &members(Severity::ALL, Severity::name))?;
-    Some(Pair { with: written.with.value, within_bytes: written.within_bytes, severity, confidence })
+    Some(Pair { with: written.with.value.clone(), within_bytes: written.within_bytes, severity, confidence })
 }
 
 fn allow(written: written::Allow) -> Allow {

@@ -3,10 +3,10 @@
 use super::Candidate;
 
 /// Whether the number stands for itself and is no piece of a longer one, a word, a sum or a version: no letter,
-/// digit or `_` beside it, and none beyond one joining `.`, `,`, `-`, `/` or `:` either; no operator about it.
+/// digit or `_` beside it, and none beyond a joining `.`, `,`, `-` or `/` either. A `:` joins nothing: a port follows an address.
 pub(super) fn standalone(candidate: &Candidate<'_>) -> bool {
     let wordy = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let joins = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'.' | b',' | b'-' | b'/' | b':'));
+    let joins = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'.' | b',' | b'-' | b'/'));
     let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
     let before = wordy(candidate.before(1)) || joins(candidate.before(1)) && digit(candidate.before(2));
     let after = wordy(candidate.after(1)) || joins(candidate.after(1)) && digit(candidate.after(2));
@@ -64,10 +64,15 @@ fn issued(digits: &[u8]) -> bool {
 
 /// Luhn: from the right, every second digit doubled, nines cast out; the sum ends in 0.
 fn luhn(digits: &[u8]) -> bool {
-    let sum: u32 = digits.iter().rev().enumerate().map(|(index, &digit)| {
-        let weighted = u32::from(digit) << (index % 2);
-        if weighted > 9 { weighted - 9 } else { weighted }
-    }).sum();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(index, &digit)| {
+            let weighted = u32::from(digit) << (index % 2);
+            if weighted > 9 { weighted - 9 } else { weighted }
+        })
+        .sum();
     sum.is_multiple_of(10)
 }
 
@@ -101,7 +106,8 @@ pub(super) fn phone(candidate: &Candidate<'_>) -> bool {
             _ => (8..=15).contains(&length) && calling_code(first),
         };
     }
-    length == 10 && north_american(candidate.digits()) || length == 11 && first[0] == 1 && north_american(candidate.digits().skip(1))
+    length == 10 && north_american(candidate.digits())
+        || length == 11 && first[0] == 1 && north_american(candidate.digits().skip(1))
 }
 
 /// Area code and exchange begin with 2 to 9, and an area code is not N11 (service codes).

@@ -28,9 +28,8 @@ pub(super) fn github_crc(value: &str) -> bool {
     let Some((random, checksum)) = body.len().checked_sub(6).and_then(|at| body.split_at_checked(at)) else {
         return false;
     };
-    let mut crc = random.bytes().fold(u32::MAX, |crc, byte| {
-        CRC_TABLE[usize::from(crc as u8 ^ byte)] ^ crc >> 8
-    }) ^ u32::MAX;
+    let mut crc =
+        random.bytes().fold(u32::MAX, |crc, byte| CRC_TABLE[usize::from(crc as u8 ^ byte)] ^ crc >> 8) ^ u32::MAX;
     checksum.bytes().rev().all(|byte| {
         let expected = BASE62[(crc % 62) as usize];
         crc /= 62;
@@ -77,7 +76,7 @@ pub(super) fn token_shape(value: &str) -> bool {
     let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
     let (digits, letters) = (count(u8::is_ascii_digit), count(u8::is_ascii_alphabetic));
     let joints = value.bytes().filter(|byte| matches!(byte, b'.' | b'/' | b'-' | b'_')).count();
-    digits >= 2 && letters >= 2 && joints * 6 <= value.len()
+    digits >= 2 && letters >= 2 && joints * 8 <= value.len()
 }
 
 #[cfg(test)]
