@@ -11,7 +11,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use std::time::Instant;
 
 /// Texts of the differential test, in the release profile.
-const TEXTS: usize = 24_000;
+const TEXTS: usize = 60_000;
 
 const USER: (Direction, Role) = (Direction::Input, Role::User);
 const ANSWER: (Direction, Role) = (Direction::Output, Role::Assistant);
@@ -292,6 +292,50 @@ fn compiled_and_naive_agree() {
         hits += agree(&scanner, &naive, said, &texts.text(), &mut scratch);
     }
     println!("{TEXTS} texts, {hits} hits");
+    assert!(hits > TEXTS / 2, "the texts must hold something to find: {hits} hits");
+}
+
+/// Rules that no one would write: literals within literals, matches across each other, edges of every kind.
+const HOSTILE: &[(&str, &str, &str)] = &[
+    ("'ab(c|bc)a*'", "[abc, abbc]", ""),
+    ("'\\bbcaa{0,2}\\b'", "[bca]", "ignore_case: true"),
+    ("'[a-c]{0,4}cab[a-c]{0,4}?'", "[cab]", "group: 0"),
+    ("'(?m:^)cabb|abbc(?m:$)'", "[cabb, abbc]", "ignore_case: true"),
+    ("'(?:ab)?(bcab)(?u:[^a])'", "[bcab]", "group: 1"),
+    ("'bcabbb*(?:é|$)'", "[abb]", "ignore_case: true"),
+    ("'a@b{1,2}|@@'", "", "trigger: at_sign"),
+    ("'1[0-9]{2,3}(?:-1|2)\\b'", "", "trigger: digits"),
+    ("'[0-9](?:[ab]{0,20}[0-9]){3,5}'", "", "trigger: digits"),
+    ("'(?u:\\b)aabb(c)?'", "[aabb]", "group: 1"),
+];
+
+#[test]
+fn hostile_rules_agree() {
+    let mut pack = String::from("rules:\n");
+    for (index, (pattern, anchors, more)) in HOSTILE.iter().enumerate() {
+        let anchors = if anchors.is_empty() { String::new() } else { format!("    anchors: {anchors}\n") };
+        let more = if more.is_empty() { String::new() } else { format!("    {more}\n") };
+        // Every other rule refuses some of its matches, so that the search resumes within them.
+        let refuses = if index % 2 == 0 { "    stop_words: [aab, '11', cc]\n" } else { "" };
+        pack.push_str(&format!(
+            "  - id: secret.r{index}\n    version: 1\n    title: t\n    description: d\n    category: secret\n    \
+             type: T\n    severity: low\n    confidence: 0.5\n    mask: ends\n    pattern: {pattern}\n{anchors}{more}{refuses}    \
+             taxonomy: []\n    criteria: []\n    references: []\n    examples: []\n    counter_examples: []\n"
+        ));
+    }
+    let catalogue = Catalogue::load(&[PackFile { name: "p", text: &pack }]).unwrap();
+    let scanner = Scanner::new(&catalogue).unwrap();
+    let naive = Naive::new(&scanner);
+    let mut texts = Texts::new(&catalogue, 5);
+    let mut scratch = Scratch::default();
+    let mut hits = 0;
+    for _ in 0..TEXTS {
+        let alphabet = ["a", "b", "c", "A", "B", "1", "2", "@", "-", "é", "\n", " "];
+        // Small alphabets at times, so that literals are dense.
+        let used = [3, 5, 7, alphabet.len()][texts.below(4)];
+        let text: String = (0..texts.below(120)).map(|_| alphabet[texts.below(used)]).collect();
+        hits += agree(&scanner, &naive, USER, &text, &mut scratch);
+    }
     assert!(hits > TEXTS, "the texts must hold something to find: {hits} hits");
 }
 

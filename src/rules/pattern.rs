@@ -163,7 +163,9 @@ impl Prover {
         let mut proven = false;
         let mut whole = true;
         let mut run = Texts::from([Vec::new()]);
-        for sub in subs {
+        let mut flat = Vec::new();
+        flatten(subs, &mut flat);
+        for sub in flat {
             let known = self.walk(sub);
             proven |= known.proven;
             let next = known.exact.as_ref().and_then(|texts| product(&run, texts));
@@ -193,6 +195,17 @@ impl Prover {
             };
         }
         Known { exact, proven }
+    }
+}
+
+/// Captures and what is joined within them, so that a literal is followed across the edge of a capture.
+fn flatten<'h>(subs: &'h [Hir], out: &mut Vec<&'h Hir>) {
+    for sub in subs {
+        match sub.kind() {
+            HirKind::Capture(capture) => flatten(std::slice::from_ref(&*capture.sub), out),
+            HirKind::Concat(subs) => flatten(subs, out),
+            _ => out.push(sub),
+        }
     }
 }
 
@@ -232,6 +245,7 @@ mod tests {
             ("gh[a-z]_[a-z]{3}", false, &["gh_"], false),
             ("(?i:k)ey", false, &["key"], false),
             ("key", true, &["KEY"], true),
+            (r"\](\((http)s?)", false, &["](http"], true),
             ("(?u:(?i:k))ey", true, &["key"], false),
         ];
         for (pattern, ignore_case, anchors, expected) in table {

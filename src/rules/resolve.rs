@@ -135,7 +135,7 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
     }
     let shape = shape(&written, errors);
     let trigger = trigger(&written, shape.as_ref(), errors);
-    let validators = members(Validator::ALL, Validator::name);
+    let said = said(&written, errors);
     let info = RuleInfo {
         id: written.id.value,
         version: written.version.value,
@@ -149,39 +149,65 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
         file: errors.file.to_string(),
         title: written.title.value,
         description: written.description.value.trim().to_string(),
-        taxonomy: ids("taxonomy id", written.taxonomy, taxonomy::TAXONOMY, errors),
-        criteria: ids("criterion", written.criteria, taxonomy::CRITERIA, errors),
-        references: written.references.into_iter().map(|word| word.value).collect(),
-        confidence: errors.confidence(&written.confidence),
+        taxonomy: plain_words(written.taxonomy),
+        criteria: plain_words(written.criteria),
+        references: plain_words(written.references),
+        confidence: said.confidence,
         pattern: written.pattern.value,
         shape: shape?,
         ignore_case: written.ignore_case,
         group: written.group.map_or(0, |group| group.value),
         trigger: trigger?,
-        validators: written.validators.iter().filter_map(|word| errors.named("validator", word, &validators)).collect(),
+        validators: said.validators,
         entropy_min: written.entropy.map(|entropy| entropy.value as f32),
         stop_words: written.stop_words.into_iter().map(|word| word.value.to_ascii_lowercase()).collect(),
-        context: written.context.map(|context| self::context(context, errors)),
-        proof: written.proof.and_then(|proof| {
-            let confidence = errors.confidence(&proof.confidence);
-            Some(Proof { validator: errors.named("validator", &proof.validator, &validators)?, confidence })
-        }),
-        pair: written.pair.and_then(|pair| self::pair(pair, errors)),
+        context: said.context,
+        proof: said.proof,
+        pair: said.pair,
         allow: written.allow.map(self::allow).unwrap_or_default(),
         gives_way: written.gives_way,
-        roles: written
-            .roles
-            .iter()
-            .filter_map(|word| errors.named("role", word, &members(Role::ALL, Role::name)))
-            .collect(),
-        directions: written
-            .directions
-            .iter()
-            .filter_map(|word| errors.named("direction", word, &members(Direction::ALL, Direction::name)))
-            .collect(),
+        roles: said.roles,
+        directions: said.directions,
         examples: written.examples,
         counter_examples: written.counter_examples,
     })
+}
+
+/// What a rule says by names and numbers, resolved before anything can end the check early.
+struct Said {
+    confidence: Confidence,
+    validators: Vec<Validator>,
+    context: Option<Context>,
+    proof: Option<Proof>,
+    pair: Option<Pair>,
+    roles: Vec<Role>,
+    directions: Vec<Direction>,
+}
+
+fn said(written: &written::Rule, errors: &mut Errors<'_>) -> Said {
+    let validators = members(Validator::ALL, Validator::name);
+    check_ids("taxonomy id", &written.taxonomy, taxonomy::TAXONOMY, errors);
+    check_ids("criterion", &written.criteria, taxonomy::CRITERIA, errors);
+    Said {
+        confidence: errors.confidence(&written.confidence),
+        validators: all_named("validator", &written.validators, &validators, errors),
+        context: written.context.as_ref().map(|context| self::context(context, errors)),
+        proof: written.proof.as_ref().and_then(|proof| {
+            let confidence = errors.confidence(&proof.confidence);
+            Some(Proof { validator: errors.named("validator", &proof.validator, &validators)?, confidence })
+        }),
+        pair: written.pair.as_ref().and_then(|pair| self::pair(pair, errors)),
+        roles: all_named("role", &written.roles, &members(Role::ALL, Role::name), errors),
+        directions: all_named("direction", &written.directions, &members(Direction::ALL, Direction::name), errors),
+    }
+}
+
+fn all_named<T: Copy>(what: &str, words: &[Spanned<String>], known: &[(&str, T)], errors: &mut Errors<'_>) -> Vec<T> {
+    words.iter().filter_map(|word| errors.named(what, word, known)).collect()
+}
+
+fn plain_words(words: Vec<Spanned<String>>) -> Vec<String> {
+    words.into_iter().map(|word| word.value).collect()
 }
 
 fn members<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
@@ -287,36 +313,30 @@ fn check_anchor(anchor: &Spanned<String>, errors: &mut Errors<'_>) {
     }
 }
 
-fn ids(
-    what: &str,
-    words: Vec<Spanned<String>>,
-    list: &[(&'static str, &'static str)],
-    errors: &mut Errors<'_>,
-) -> Vec<String> {
-    for word in &words {
+fn check_ids(what: &str, words: &[Spanned<String>], list: &[(&'static str, &'static str)], errors: &mut Errors<'_>) {
+    for word in words {
         if taxonomy::name_of(list, &word.value).is_none() {
             let known: Vec<&str> = list.iter().map(|&(id, _)| id).collect();
             let message = format!("there is no {what} `{}`", word.value);
             errors.add(word.referenced, message, format!("use one of {}", known.join(", ")));
         }
     }
-    words.into_iter().map(|word| word.value).collect()
 }
 
-fn context(written: written::Context, errors: &mut Errors<'_>) -> Context {
+fn context(written: &written::Context, errors: &mut Errors<'_>) -> Context {
     for word in &written.words {
         if word.value.trim().is_empty() {
             errors.add(word.referenced, "an empty context word is always near", "take it out");
         }
     }
     let confidence = errors.confidence(&written.confidence);
-    Context { words: written.words.into_iter().map(|word| word.value.to_ascii_lowercase()).collect(), confidence }
+    Context { words: written.words.iter().map(|word| word.value.to_ascii_lowercase()).collect(), confidence }
 }
 
-fn pair(written: written::Pair, errors: &mut Errors<'_>) -> Option<Pair> {
+fn pair(written: &written::Pair, errors: &mut Errors<'_>) -> Option<Pair> {
     let confidence = errors.confidence(&written.confidence);
     let severity = errors.named("severity", &written.severity, &members(Severity::ALL, Severity::name))?;
-    Some(Pair { with: written.with.value, within_bytes: written.within_bytes, severity, confidence })
+    Some(Pair { with: written.with.value.clone(), within_bytes: written.within_bytes, severity, confidence })
 }
 
 fn allow(written: written::Allow) -> Allow {

@@ -83,10 +83,10 @@ fn errors_name_the_place_and_the_remedy() {
     ];
     for (from, to, place, says) in table {
         let errors = load(&RULE.replace(from, to)).unwrap_err();
-        let text = errors[0].to_string();
-        let expected =
+        let place =
             if place.is_empty() { "packs/acme.yaml:".to_string() } else { format!("packs/acme.yaml:{place}: ") };
-        assert!(text.starts_with(&expected) && text.contains(says), "{to}: {text}");
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(texts.iter().any(|text| text.starts_with(&place) && text.contains(says)), "{to}: {texts:#?}");
     }
 }
 
@@ -108,4 +108,32 @@ fn the_digest_is_of_names_and_bytes_in_a_fixed_order() {
     assert_eq!(digest(&[a, b]), digest(&[b, a]));
     assert_ne!(digest(&[a, b]), digest(&[a]));
     assert_ne!(digest(&[a]), digest(&[PackFile { name: "c.yaml", text: RULE }]));
+}
+
+/// The schema for editors says what the resolver does: its closed sets, and every key that packs use.
+#[test]
+fn the_published_schema_agrees() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../pipelines/schemas/pack.schema.json")).unwrap();
+    let properties = &schema["properties"]["rules"]["items"]["properties"];
+    let names = |list: &serde_json::Value| -> Vec<String> { serde_json::from_value(list["enum"].clone()).unwrap() };
+    let ids = |list: &[(&str, &str)]| -> Vec<String> { list.iter().map(|(id, _)| id.to_string()).collect() };
+    let all = |names: Vec<&'static str>| -> Vec<String> { names.into_iter().map(String::from).collect() };
+    let validators = all(Validator::ALL.iter().map(|validator| validator.name()).collect());
+    let severities = all(Severity::ALL.iter().map(|severity| severity.name()).collect());
+    let categories = all(crate::model::Category::ALL.iter().map(|category| category.name()).collect());
+    assert_eq!(names(&properties["validators"]["items"]), validators);
+    assert_eq!(names(&properties["proof"]["properties"]["validator"]), validators);
+    assert_eq!(names(&properties["severity"]), severities);
+    assert_eq!(names(&properties["category"]), categories);
+    assert_eq!(names(&properties["taxonomy"]["items"]), ids(taxonomy::TAXONOMY));
+    assert_eq!(names(&properties["criteria"]["items"]), ids(taxonomy::CRITERIA));
+    for pack in BUILT_IN {
+        let value: serde_json::Value = serde_saphyr::from_str(pack.text).unwrap();
+        for rule in value["rules"].as_array().unwrap() {
+            for key in rule.as_object().unwrap().keys() {
+                assert!(!properties[key].is_null(), "{key} is not in the schema");
+            }
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use super::Candidate;
 
 /// Whether the number stands for itself and is no piece of a longer one, a word, a sum or a version: no letter,
-/// digit or `_` beside it, and none beyond one joining `.`, `,`, `-`, `/` or `:` either; no operator about it.
+/// digit or `_` beside it, and none beyond a joining `.`, `,`, `-` or `/` either. A `:` joins nothing: a port follows an address.
 pub(super) fn standalone(candidate: &Candidate<'_>) -> bool {
     let wordy = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let joins = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'.' | b',' | b'-' | b'/' | b':'));
+    let joins = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'.' | b',' | b'-' | b'/'));
     let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
     let before = wordy(candidate.before(1)) || joins(candidate.before(1)) && digit(candidate.before(2));
     let after = wordy(candidate.after(1)) || joins(candidate.after(1)) && digit(candidate.after(2));

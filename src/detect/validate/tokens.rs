@@ -76,7 +76,7 @@ pub(super) fn token_shape(value: &str) -> bool {
     let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
     let (digits, letters) = (count(u8::is_ascii_digit), count(u8::is_ascii_alphabetic));
     let joints = value.bytes().filter(|byte| matches!(byte, b'.' | b'/' | b'-' | b'_')).count();
-    digits >= 2 && letters >= 2 && joints * 6 <= value.len()
+    digits >= 2 && letters >= 2 && joints * 8 <= value.len()
 }
 
 #[cfg(test)]
