@@ -77,7 +77,7 @@ impl Kind {
             Kind::Ssn => Some("pii.us_ssn"),
             Kind::Iban => Some("pii.iban"),
             Kind::PromptInjection => Some("injection.override"),
-            Kind::MarkdownExfiltration => Some("exfiltration.markdown_image"),
+            Kind::MarkdownExfiltration => Some("exfiltration.markdown_url"),
             Kind::RateBurst => Some("policy.limit.requests_per_minute"),
             Kind::BadEvent => None,
         }
