@@ -83,7 +83,10 @@ pub fn restore(
                 let key = record.key().unwrap_or_default();
                 let read = match (key, record.payload()) {
                     (MARKER_KEY, Some(value)) => read_marker(value).map(|next| marker = Some(next)),
-                    (MARKER_KEY, None) => Ok(marker = None),
+                    (MARKER_KEY, None) => {
+                        marker = None;
+                        Ok(())
+                    }
                     (key, value) => apply(key, value),
                 };
                 let offset = record.offset();
