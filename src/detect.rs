@@ -7,7 +7,7 @@
 //! **What a rule's hits in a part are.** The pattern is searched leftmost-first from the start of the part. A match
 //! that is confirmed is a hit, and the search goes on at its end; one that is not confirmed is passed over, and the
 //! search goes on one byte behind its start (behind its end when the pattern has no bound, so that time stays
-//! linear). This is what [`naive`] does over the whole text, and the scanner finds exactly the same in windows:
+//! linear). This is what `detect/naive.rs` does over the whole text, and the scanner finds exactly the same in windows:
 //!
 //! 1. Every match contains an anchor (or `@`, or enough digits): proved from the pattern when packs are loaded.
 //! 2. A window reaches the pattern's longest match to both sides of such a place, so it holds every match over

@@ -1,6 +1,6 @@
 //! Rules as data: packs as they are written, rules as they are resolved, and the catalogue of them.
 //!
-//! A rule has three shapes. *As written* ([`written`]) is the YAML of a pack, every value with its place. *As
+//! A rule has three shapes. *As written* (`rules/written.rs`) is the YAML of a pack, every value with its place. *As
 //! resolved* ([`Rule`]) is checked and typed: names became enums, the pattern is parsed and measured, and it is
 //! proved that nothing can match without the literal or the trigger that gates the rule. *As compiled* belongs to
 //! detection. Every error of every pack is reported at once, with file, line, column and what to do about it.

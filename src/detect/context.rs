@@ -1,4 +1,6 @@
 //! Whether a word that makes a match more credible stands near it, on either side.
+//!
+//! Which words those are, and what they are worth, the rule says.
 
 use aho_corasick::AhoCorasick;
 

@@ -1,4 +1,6 @@
 //! How random a value looks.
+//!
+//! A random look proves nothing; how much of it a rule asks for stands in the rule.
 
 /// Shannon entropy of the bytes, in bits each: H = −Σ p·log2(p) over their frequencies. 0 for nothing, 4 for random
 /// hex, towards 6 for long random base64. Short values cannot reach that: n bytes have at most log2(n).

@@ -1,4 +1,6 @@
 //! Tests of the scanner by its behaviour: packs find what they say, and windows find what the naive loop finds.
+//!
+//! Single validators are tested beside their code.
 
 use super::naive::Naive;
 use super::*;

@@ -1,4 +1,6 @@
 //! Tests of packs as they are written and resolved. What rules find is tested in detection.
+//!
+//! Their examples run there too.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! International bank account numbers: length by country (SWIFT's registry) and the remainder of ISO 7064.
+//!
+//! Whether a bank knows the number is not asked.
 
 /// Country and length of its numbers.
 const LENGTHS: &[(&[u8; 2], usize)] = &[

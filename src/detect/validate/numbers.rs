@@ -1,4 +1,6 @@
 //! Numbers that people and machines hand out: cards, social security numbers, telephones, addresses of hosts.
+//!
+//! Well formed is all that is asked: not whether a number was ever given out.
 
 use super::Candidate;
 

@@ -1,4 +1,6 @@
 //! Tokens that carry their own proof, and the shape of those that do not.
+//!
+//! Nothing is asked of the service that would know them.
 
 use serde::Deserialize;
 

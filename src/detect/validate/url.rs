@@ -1,4 +1,6 @@
 //! Whether a URL's query carries data out, or only asks for something.
+//!
+//! Whether its host may have the data is the policy's matter.
 
 use crate::detect::entropy;
 
