@@ -71,12 +71,18 @@ impl fmt::Display for Position<'_> {
 #[derive(Clone, Copy)]
 pub struct Event<'e> {
     pub position: Position<'e>,
-    /// The record's Kafka timestamp in ms since the epoch.
+    /// The record's Kafka timestamp in ms since the epoch, or [`Event::WITHOUT_TIMESTAMP`].
     pub timestamp_ms: i64,
     /// The record's value; `None` for a tombstone.
     pub payload: Option<&'e [u8]>,
     /// The header `weir-format`, else `content-type`, when it names a format.
     pub format_header: Option<&'e str>,
+}
+
+impl Event<'_> {
+    /// What has no record's timestamp: lines of a file, and records of brokers older than 0.10. Nothing then bounds
+    /// the event's own time.
+    pub const WITHOUT_TIMESTAMP: i64 = 0;
 }
 
 /// A closed set that is stored by number and shown by name: declares the enum with `ALL`, `code`, `from_code`,

@@ -175,7 +175,8 @@ impl<W: Write> Scan<'_, W> {
             match self.args.envelope {
                 Envelope::None => {
                     let position = Position { topic: name, partition: 0, offset };
-                    let event = Event { position, timestamp_ms: 0, payload: Some(&line), format_header: None };
+                    let timestamp_ms = Event::WITHOUT_TIMESTAMP;
+                    let event = Event { position, timestamp_ms, payload: Some(&line), format_header: None };
                     self.event(&event)?;
                 }
                 Envelope::Kcat => self.kcat(name, offset, &line)?,

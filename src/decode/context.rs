@@ -150,6 +150,9 @@ impl<'e> Context<'e> {
     /// Keeps an event's own time near the record's, so that one record dated 2036 cannot close every hour.
     fn clamp(&mut self, time_ms: i64) -> i64 {
         let record_ms = self.event.timestamp_ms;
+        if record_ms == Event::WITHOUT_TIMESTAMP {
+            return time_ms;
+        }
         let earliest = record_ms.saturating_sub(limits::CLOCK_BEHIND_MS);
         let latest = record_ms.saturating_add(limits::CLOCK_AHEAD_MS);
         let clamped = time_ms.clamp(earliest, latest);

@@ -278,6 +278,15 @@ fn times() {
 }
 
 #[test]
+fn without_a_timestamp_of_the_record_a_time_stands_as_it_is() {
+    let arena = Bump::new();
+    let line = br#"{"weir_schema": 1, "time": "1999-01-01T00:00:00Z"}"#;
+    let event = Event { timestamp_ms: Event::WITHOUT_TIMESTAMP, ..event(line) };
+    let decoded = decode(&event, Format::Auto, &arena).ok().unwrap();
+    assert_eq!(decoded.interactions[0].time_ms, 915_148_800_000);
+}
+
+#[test]
 fn destinations() {
     let table = [
         ("api.openai.com", "api.openai.com", 0, "", "openai"),

@@ -233,7 +233,7 @@ impl Stage for Detect<'_> {
         let mut tally = std::mem::take(&mut self.lanes[index].tally);
         let event = Event {
             position: Position { topic: record.topic(), partition: record.partition(), offset: record.offset() },
-            timestamp_ms: record.timestamp().to_millis().unwrap_or_else(block_time_ms),
+            timestamp_ms: record.timestamp().to_millis().unwrap_or(Event::WITHOUT_TIMESTAMP),
             payload: record.payload(),
             format_header: format_header(record),
         };
