@@ -28,6 +28,17 @@ pub fn mutated(name: &str) -> bool {
     fail::eval(name, |_| ()).is_some()
 }
 
+/// Panics here, as a bug would, when the failpoint is due.
+#[cfg(feature = "faults")]
+pub fn panics(name: &str) {
+    assert!(fail::eval(name, |_| ()).is_none(), "a failpoint");
+}
+
+/// Never.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn panics(_name: &str) {}
+
 /// Nothing.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]

@@ -12,7 +12,7 @@ use crate::model::facts::Facts;
 use crate::model::reject::{DeadLetter, Reason, Reject};
 use crate::model::{Event, Position};
 use crate::tables::{Builder, coverage::Coverage, dead_letters::DeadLetters};
-use crate::{decode, limits};
+use crate::{decode, faults, limits};
 use bumpalo::Bump;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -133,6 +133,7 @@ impl<'p> Detect<'p> {
         out: &Transaction,
     ) -> Result<Vec<Reject>, Broken> {
         let Detect { pipeline, scanner, names, arena, scratch, facts: buffer, key, .. } = self;
+        faults::panics("fault.detect_panics");
         let decoded = match decode::decode(event, format, arena) {
             Ok(decoded) => decoded,
             Err(reject) => return Ok(vec![reject]),

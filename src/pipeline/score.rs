@@ -18,7 +18,7 @@ use crate::tables::Builder;
 use crate::tables::dead_letters::DeadLetters;
 use crate::tables::findings::{self, Findings};
 use crate::tables::interactions::{self, Interactions};
-use crate::{alert, limits, score};
+use crate::{alert, faults, limits, score};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,6 +92,7 @@ impl<'p> Score<'p> {
         let state_key = state_key(&partition.states, &key, facts);
         // On a copy, so that a panic half-way leaves the principal's record as it was.
         let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
+        faults::panics("fault.score_panics");
         let scores = score::score(&mut state, facts, &pipeline.policy.limits);
         let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
         let alerts: Vec<Option<Alert<'_>>> =
