@@ -337,13 +337,102 @@ const fn column<T: Table>(
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::model::Position;
+    use crate::model::evidence::MaskKey;
+    use crate::model::reject::{DeadLetter, Reason, Reject};
+    use proptest::prelude::*;
+
+    fn dead_letter(offset: i64, detail: String) -> DeadLetter<'static> {
+        let position = Position { topic: "llm.events", partition: 0, offset };
+        DeadLetter::new(position, 0, "detect", Reject::new(Reason::NotJson, detail), None, &MaskKey::none())
+    }
+
+    /// Text that does not compress, the same for the same seed.
+    fn noise(seed: u64, length: usize) -> String {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            char::from(b' ' + (state % 95) as u8)
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
     #[test]
-    fn print() {
-        for t in super::all() {
-            println!("-- {}", t.name);
-            for c in t.columns {
-                println!("    {},", c.definition());
+    fn every_column_stands_in_a_migration_word_for_word() {
+        let migrations: String = crate::clickhouse::schema::MIGRATIONS.iter().map(|migration| migration.sql).collect();
+        for table in all() {
+            let (_, rest) = migrations.split_once(&format!("`{}`\n(", table.name)).expect("the table is created");
+            for column in table.columns {
+                assert!(rest.contains(&column.definition()), "{}: {}", table.name, column.definition());
             }
         }
+    }
+
+    #[test]
+    fn columns_are_declared_soundly() {
+        for table in all() {
+            for (index, column) in table.columns.iter().enumerate() {
+                let place = format!("{}.{}", table.name, column.name);
+                assert!(!column.comment.contains(['\'', '\\', '\n']), "{place}: a comment stands in quotes");
+                assert!(
+                    !table.columns[..index].iter().any(|other| other.name == column.name),
+                    "{place} is there twice"
+                );
+                // The conversions that were tried on the server.
+                let plain = column.table_type.replace("LowCardinality(String)", "String");
+                assert_eq!(plain, column.block_type, "{place}");
+            }
+            assert_eq!([table.columns[0].name, table.columns[1].name], ["block_time", "block_id"]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// However well rows compress, blocks fit a record, hold every row once, and have ids of their own.
+        #[test]
+        fn blocks_fit_a_record(sizes in proptest::collection::vec(0usize..200_000, 1..40)) {
+            let mut builder = Builder::<dead_letters::DeadLetters>::new();
+            for (offset, size) in sizes.iter().enumerate() {
+                builder.push(&dead_letter(offset as i64, noise(offset as u64, *size)));
+            }
+            for (column, buffer) in dead_letters::DeadLetters::COLUMNS.iter().zip(&builder.buffers).skip(2) {
+                prop_assert_eq!(buffer.count_rows(), sizes.len(), "{}", column.name);
+            }
+            let blocks = builder.take(1);
+            prop_assert_eq!(blocks.iter().map(|block| block.rows).sum::<u64>(), sizes.len() as u64);
+            prop_assert!(blocks.iter().all(|block| block.body.len() <= limits::RECORD_MAX_BYTES));
+            let ids: std::collections::BTreeSet<_> = blocks.iter().map(|block| block.block_id).collect();
+            prop_assert_eq!(ids.len(), blocks.len());
+            // As few as needed, or nearly: pieces of equal rows are not of equal size.
+            let bytes: usize = blocks.iter().map(|block| block.body.len()).sum();
+            prop_assert!(blocks.len() <= 3 * (bytes / limits::RECORD_MAX_BYTES) + 1, "{} of {bytes} bytes", blocks.len());
+            prop_assert_eq!((builder.rows(), builder.bytes(), builder.take(2)), (0, 0, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_row_too_large_for_any_record_is_a_block_by_itself() {
+        let mut builder = Builder::<dead_letters::DeadLetters>::new();
+        builder.push(&dead_letter(0, "small".into()));
+        builder.push(&dead_letter(1, noise(1, 2 * limits::RECORD_MAX_BYTES)));
+        let blocks = builder.take(1);
+        assert_eq!(blocks.iter().map(|block| block.rows).collect::<Vec<_>>(), [1, 1]);
+        assert!(blocks[1].body.len() > limits::RECORD_MAX_BYTES);
+    }
+
+    #[test]
+    fn the_same_rows_make_the_same_blocks() {
+        let blocks = || {
+            let mut builder = Builder::<dead_letters::DeadLetters>::new();
+            builder.push(&dead_letter(0, "aborted".into()));
+            builder.clear();
+            (0..9).for_each(|offset| builder.push(&dead_letter(offset, "x".into())));
+            builder.take(1)
+        };
+        assert_eq!(blocks(), blocks());
     }
 }

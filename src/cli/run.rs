@@ -1,38 +1,41 @@
 //! `weir run`: the service. Starts the loops of a role and ends when told to, or when one cannot go on.
 
-use super::{Exit, pipeline_of};
+use super::{Exit, PipelineFile, pipeline_of};
 use crate::config::Config;
-use crate::pipeline::{self, Role, drain::Stop};
-use std::path::PathBuf;
+use crate::pipeline::{self, drain::Stop};
 
-/// Runs the service.
-#[derive(clap::Args, Debug)]
+/// Arguments of `weir run`.
+#[derive(clap::Args)]
 pub struct Args {
-    /// The pipeline file.
-    #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
-    /// Which loops to run.
-    #[arg(long, value_enum, default_value = "all")]
-    role: RoleName,
+    #[command(flatten)]
+    pipeline: PipelineFile,
+    /// Which of the three loops this process runs
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    role: Role,
 }
 
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
-enum RoleName {
+/// The loops of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// All three
     All,
+    /// Events to facts
     Detect,
+    /// Facts to rows and alerts
     Score,
+    /// Rows to ClickHouse
     Store,
 }
 
 /// Runs until SIGTERM or SIGINT, or until a loop cannot go on.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: Args) -> anyhow::Result<Exit> {
     let role = match args.role {
-        RoleName::All => Role::All,
-        RoleName::Detect => Role::Detect,
-        RoleName::Score => Role::Score,
-        RoleName::Store => Role::Store,
+        Role::All => pipeline::Role::All,
+        Role::Detect => pipeline::Role::Detect,
+        Role::Score => pipeline::Role::Score,
+        Role::Store => pipeline::Role::Store,
     };
-    let loaded = Config::load_here(&args.config)?;
+    let loaded = Config::load_here(&args.pipeline.config)?;
     super::start_log(loaded.config.log_json);
     #[cfg(feature = "faults")]
     let _failpoints = crate::faults::setup();

@@ -3,7 +3,6 @@
 //! It shows what the stream would find. It does not throttle: that is a matter of alerts, and here there are none.
 
 use super::Exit;
-use crate::config::Config;
 use crate::decode::{self, Format};
 use crate::detect::{Scanner, Scratch};
 use crate::judge::judge;
@@ -19,7 +18,7 @@ use anyhow::Context as _;
 use bumpalo::Bump;
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Finds what the stream would find, in files or stdin.
@@ -77,10 +76,10 @@ fn severity(text: &str) -> Result<Severity, String> {
 }
 
 /// Scans every input and says how it went on stderr.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: Args) -> anyhow::Result<Exit> {
     let (catalogue, policy, key, inputs) = match &args.config {
         Some(path) => {
-            let pipeline = super::pipeline_of(Config::load_here(path)?.config)?;
+            let pipeline = super::pipeline_of(super::load(path)?.config)?;
             (pipeline.catalogue, pipeline.policy, pipeline.mask_key, pipeline.inputs)
         }
         None => (Catalogue::built_in(), Policy::default(), MaskKey::none(), Vec::new()),
@@ -89,7 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let formats = inputs.into_iter().map(|input| (input.topic, input.format)).collect();
     let out = BufWriter::new(std::io::stdout().lock());
     let mut scan = Scan {
-        args,
+        args: &args,
         catalogue: &catalogue,
         policy: &policy,
         key: &key,
@@ -110,7 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         if path == Path::new("-") {
             scan.input("stdin", BufReader::new(std::io::stdin().lock()))?;
         } else {
-            let file = crate::config::open(path).with_context(|| format!("opening {}", path.display()))?;
+            let file = std::fs::File::open(path).with_context(|| format!("opening {}", path.display()))?;
             scan.input(&path.display().to_string(), BufReader::new(file))?;
         }
     }
@@ -259,9 +258,10 @@ impl<W: Write> Scan<'_, W> {
 
     fn finding(&mut self, facts: &Facts<'_>, finding: &Finding<'_>) -> anyhow::Result<()> {
         let place = finding.place.as_ref();
-        let measured = finding.measure.as_ref().map(|measure| {
-            format!("{} {} where {} are allowed", measure.observed, measure.unit, measure.limit)
-        });
+        let measured = finding
+            .measure
+            .as_ref()
+            .map(|measure| format!("{} {} where {} are allowed", measure.observed, measure.unit, measure.limit));
         self.show(&Shown {
             uid: finding.uid.to_string(),
             rule: finding.rule,

@@ -1,34 +1,34 @@
 //! `weir topics plan|apply`: what the topics should be, and making those that are missing.
 
-use super::{Exit, pipeline_of};
-use crate::config::Config;
+use super::{Exit, PipelineFile, pipeline_of};
 use crate::kafka::topics::{Admin, Finding, Spec, specs};
 use anyhow::Context as _;
-use std::path::PathBuf;
+use std::io::{self, Write};
 
-/// Plans or makes the Kafka topics.
-#[derive(clap::Subcommand, Debug)]
-pub enum Command {
-    /// Says which topics are missing or differ, and changes nothing.
-    Plan(Args),
-    /// Makes the missing topics. One that exists is never altered.
-    Apply(Args),
+/// Arguments of `weir topics`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
 }
 
-#[derive(clap::Args, Debug)]
-pub struct Args {
-    /// The pipeline file.
-    #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
+/// What is done with topics.
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Says which topics are missing or differ, and changes nothing
+    Plan(PipelineFile),
+    /// Makes the missing topics; one that exists is never altered
+    Apply(PipelineFile),
 }
 
 /// Plans or applies; fails when a topic differs from what it should be.
-pub fn run(command: &Command) -> anyhow::Result<Exit> {
-    let (args, apply) = match command {
-        Command::Plan(args) => (args, false),
-        Command::Apply(args) => (args, true),
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let (file, apply) = match args.action {
+        Action::Plan(file) => (file, false),
+        Action::Apply(file) => (file, true),
     };
-    let pipeline = pipeline_of(Config::load_here(&args.config)?.config)?;
+    let pipeline = pipeline_of(file.load()?.config)?;
+    let mut out = io::stdout();
     let inputs: Vec<String> = pipeline.inputs.iter().map(|input| input.topic.clone()).collect();
     let specs = specs(&pipeline.kafka.topics, &inputs);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -39,15 +39,17 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         let mut differs = false;
         for finding in findings {
             match finding {
-                Finding::Right(topic) => println!("{topic}: as it should be"),
+                Finding::Right(topic) => writeln!(out, "{topic}: as it should be")?,
                 Finding::Missing(spec) if apply => {
                     admin.create(&spec).await.with_context(|| format!("making topic {}", spec.name))?;
-                    println!("{}: made, {}", spec.name, describe(&spec));
+                    writeln!(out, "{}: made, {}", spec.name, describe(&spec))?;
                 }
-                Finding::Missing(spec) => println!("{}: missing; `apply` makes it, {}", spec.name, describe(&spec)),
+                Finding::Missing(spec) => {
+                    writeln!(out, "{}: missing; `apply` makes it, {}", spec.name, describe(&spec))?
+                }
                 Finding::Differs { topic, what, remedy } => {
                     differs = true;
-                    println!("{topic}: {what}\n  {remedy}");
+                    writeln!(out, "{topic}: {what}\n  {remedy}")?;
                 }
             }
         }

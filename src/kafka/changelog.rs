@@ -4,6 +4,7 @@
 //! which the state goes on. State is right for an offset exactly when the marker equals it. What the other
 //! records mean is score's business.
 
+use super::consumer::Plain;
 use super::{Config, NextOffset};
 use crate::limits;
 use crate::model::codec::{CodecError, Reader, Writer};
@@ -15,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// The marker's key. A principal's key holds a colon, so none can be this.
 pub const MARKER_KEY: &[u8] = b"marker";
+
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The version of the marker's encoding.
 const MARKER_VERSION: u8 = 1;
@@ -68,7 +72,9 @@ pub fn restore(
 ) -> Result<Option<NextOffset>, RestoreError> {
     let topic = config.topics.state();
     let failed = |error| RestoreError::Kafka { topic: topic.clone(), partition, error };
-    let consumer = open(config, &topic, partition).map_err(failed)?;
+    let Some(consumer) = open(config, &topic, partition).map_err(failed)? else {
+        return check(topic, partition, None, committed);
+    };
     let deadline = Instant::now() + Duration::from_millis(limits::RESTORE_WAIT_MS);
     let mut marker: Option<NextOffset> = None;
     loop {
@@ -116,8 +122,9 @@ fn check(
     }
 }
 
-fn open(config: &Config, topic: &str, partition: i32) -> Result<BaseConsumer, KafkaError> {
-    let consumer: BaseConsumer = config
+/// A consumer of one partition from its start; `None` when there is nothing in it.
+fn open(config: &Config, topic: &str, partition: i32) -> Result<Option<BaseConsumer<Plain>>, KafkaError> {
+    let consumer: BaseConsumer<Plain> = config
         .client()
         // No group is joined; librdkafka wants a name for assigned partitions all the same.
         .set("group.id", format!("{}-restore", config.group))
@@ -129,11 +136,16 @@ fn open(config: &Config, topic: &str, partition: i32) -> Result<BaseConsumer, Ka
         .set("fetch.message.max.bytes", "8388608")
         .set("fetch.wait.max.ms", "10")
         .set("queued.max.messages.kbytes", "131072")
-        .create()?;
+        .create_with_context(Plain)?;
+    // Asking first makes the connection. An assignment before there is one waits for a timer: 500 ms a partition.
+    let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)?;
+    if low == high {
+        return Ok(None);
+    }
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Beginning)?;
+    list.add_partition_offset(topic, partition, Offset::Offset(low))?;
     consumer.assign(&list)?;
-    Ok(consumer)
+    Ok(Some(consumer))
 }
 
 #[cfg(test)]

@@ -25,6 +25,23 @@ impl Uid {
     }
 }
 
+impl Uid {
+    /// Reads what `Display` shows.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let dashes = [8, 13, 18, 23];
+        if bytes.len() != 36 || dashes.iter().any(|&at| bytes[at] != b'-') {
+            return None;
+        }
+        let mut digits = bytes.iter().filter(|&&byte| byte != b'-').map(|&byte| char::from(byte).to_digit(16));
+        let mut uid = [0; 16];
+        for byte in &mut uid {
+            *byte = (digits.next()?? << 4 | digits.next()??) as u8;
+        }
+        digits.next().is_none().then_some(Uid(uid))
+    }
+}
+
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, byte) in self.0.iter().enumerate() {
@@ -52,5 +69,19 @@ mod tests {
         let uid = Uid::of(&[b"ab", b"c"]).to_string();
         assert_eq!(uid, "43ee6555-79de-81ca-b39b-3f95c1c2d3f4");
         assert_ne!(Uid::of(&[b"ab", b"c"]), Uid::of(&[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn its_text_comes_back_and_other_text_does_not() {
+        let uid = Uid::of(&[b"x"]);
+        assert_eq!(Uid::parse(&uid.to_string()), Some(uid));
+        for text in [
+            "",
+            "43ee6555-79de-81ca-b39b-3f95c1c2d3f",
+            "43ee6555-79de-81ca-b39b-3f95c1c2d3fg",
+            "43ee6555x79de-81ca-b39b-3f95c1c2d3f4",
+        ] {
+            assert_eq!(Uid::parse(text), None, "{text}");
+        }
     }
 }

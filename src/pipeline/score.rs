@@ -5,7 +5,7 @@
 //! which facts the state holds; so state, rows, alerts and offsets move together or not at all.
 
 use super::{Broken, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
-use crate::alert::Throttled;
+use crate::alert::Alert;
 use crate::judge::{Judged, judge};
 use crate::kafka::changelog::{self, MARKER_KEY};
 use crate::kafka::topics::Deleter;
@@ -94,17 +94,17 @@ impl<'p> Score<'p> {
         let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
         let scores = score::score(&mut state, facts, &pipeline.policy.limits);
         let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
-        let throttled: Vec<Throttled> =
+        let alerts: Vec<Option<Alert<'_>>> =
             findings.iter().map(|finding| alert::throttle(&mut state, facts, finding, &pipeline.alert)).collect();
         interactions.push(&interactions::Row {
             facts,
             findings: findings.len() as u32,
             max_severity: findings.iter().map(|finding| finding.severity).max(),
         });
-        for (finding, throttled) in findings.iter().zip(&throttled) {
-            let alert_uid = throttled.alert().map(|alert| alert.uid);
+        for (finding, alert) in findings.iter().zip(&alerts) {
+            let alert_uid = alert.as_ref().map(|alert| alert.id);
             rows.push(&findings::Row { facts, finding, alert_uid });
-            if let Some(alert) = throttled.alert() {
+            if let Some(alert) = alert {
                 send_alert(out, &names.alerts, pipeline.kafka.topics.alerts_partitions, &key, alert)?;
             }
         }
@@ -261,26 +261,23 @@ impl Stage for Score<'_> {
             if !progress.moved {
                 continue;
             }
-            let to = |key, value| Record {
-                topic: &self.names.state,
-                partition: Some(progress.at.partition),
-                key: Some(key),
-                value,
-                headers: &[],
+            let send = |key: &[u8], value: Option<&[u8]>| {
+                let partition = Some(progress.at.partition);
+                out.send(Record { topic: &self.names.state, partition, key: Some(key), value, headers: &[] })
             };
             for key in std::mem::take(&mut partition.changed) {
                 let state = &partition.states[&key];
                 if state.is_absent() {
                     partition.states.remove(&key);
-                    out.send(to(key.as_bytes(), None))?;
+                    send(key.as_bytes(), None)?;
                 } else {
                     bytes.clear();
                     state.encode(&mut bytes);
-                    out.send(to(key.as_bytes(), Some(&bytes)))?;
+                    send(key.as_bytes(), Some(&bytes))?;
                 }
             }
             // Last on its partition: whoever has read the marker has read everything before it.
-            out.send(to(MARKER_KEY, Some(&changelog::marker(progress.next))))?;
+            send(MARKER_KEY, Some(&changelog::marker(progress.next)))?;
         }
         Ok(metadata)
     }

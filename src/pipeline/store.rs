@@ -14,11 +14,12 @@ mod intent;
 use super::drain::Stop;
 use super::{Broken, Failure, Fenced, Pipeline, RESTART_PAUSE, check_topics};
 use crate::clickhouse::schema::{self, SchemaProof};
-use crate::clickhouse::{Client, InsertError};
+use crate::clickhouse::{Client, Failure as ServerFailure};
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition};
 use crate::{faults, limits};
-use group::{Group, OutboxRecord};
+use bytes::Bytes;
+use group::{BlockName, Group, OutboxRecord};
 use intent::Intent;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
@@ -54,7 +55,8 @@ struct Target {
 pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Other { stage: MEMBER.stage, message: error.to_string() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let client = Client::new(&pipeline.clickhouse);
+    let client = Client::new(&pipeline.clickhouse)
+        .map_err(|error| Failure::Other { stage: MEMBER.stage, message: error.to_string() })?;
     let mut fenced = Fenced::default();
     while !stop.is_set() {
         let Some(proof) = await_schema(&runtime, &client, stop) else { return Ok(()) };
@@ -187,7 +189,7 @@ impl<'p> Session<'p> {
             None => {}
         }
         if in_flight {
-            self.runtime.block_on(tokio::time::sleep(Duration::from_millis(1)));
+            self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
         }
         let mut lanes = std::mem::take(&mut self.lanes);
         let stepped = lanes.iter_mut().try_for_each(|lane| self.step(lane, stop));
@@ -387,20 +389,16 @@ fn gone(group: &str, offset: i64, low: i64, high: i64) -> String {
 
 /// Sends a group, table by table in a fixed order, until ClickHouse has it all.
 async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, first: i64, resumed: bool) {
-    for (index, (table, body)) in group.tables().enumerate() {
+    for (index, (table, block, body)) in group.tables().enumerate() {
         if index > 0 {
             faults::point("store.between_tables");
         }
-        let token = group.token(&target.cluster, &target.topic, partition, first, table);
+        let token = group.token(&target.cluster, &target.topic, partition, first, table, body);
+        let body = Bytes::copy_from_slice(body);
         let mut backoff = Backoff::new(first as u64 ^ partition as u64);
-        loop {
-            match insert_table(&target, table, &group, body, &token, resumed).await {
-                Ok(()) => break,
-                Err(error) => {
-                    tracing::warn!(table, partition, %error, "insert is made again");
-                    backoff.wait().await;
-                }
-            }
+        while let Err(reason) = insert_table(&target, table, block, &body, &token, resumed).await {
+            tracing::warn!(table, partition, reason, "insert is made again");
+            backoff.wait().await;
         }
     }
 }
@@ -408,20 +406,24 @@ async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, fi
 async fn insert_table(
     target: &Target,
     table: &str,
-    group: &Group,
-    body: &[u8],
+    block: BlockName,
+    body: &Bytes,
     token: &str,
     resumed: bool,
-) -> Result<(), InsertError> {
+) -> Result<(), String> {
     // ClickHouse forgets tokens after a while; the block's id is in the rows. One insert is one part, so that any
     // row of the first block means that all of the group are there.
-    if resumed && target.client.block_present(table, group.first_block_id(table)).await? {
-        return Ok(());
+    if resumed {
+        let present = target.client.block_present(table, &block.id, block.time_ms).await;
+        if present.map_err(|failure: ServerFailure| failure.to_string())? {
+            return Ok(());
+        }
     }
     let token = if faults::mutated("mutation.token") { &super::block_time_ms().to_string() } else { token };
-    target.client.insert(&target.proof, table, body, token).await?;
+    let inserted = target.client.insert(&target.proof, table, body.clone(), token).await;
+    inserted.map_err(|error| error.to_string())?;
     if faults::mutated("fault.answer_lost") {
-        return Err(InsertError::outcome_unknown("the answer was lost, by a failpoint"));
+        return Err("the answer was lost, by a failpoint".into());
     }
     Ok(())
 }

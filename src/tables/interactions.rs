@@ -67,7 +67,13 @@ const COLUMNS: &[Column<Interactions>] = &[
         Value::U32(|r| r.facts.index),
         "Which of the interactions of the record, from 0",
     ),
-    column("source_id", "String", ZSTD, Value::Str(|r| r.facts.source_id), "The call's id at its source; may be empty"),
+    column(
+        "source_id",
+        "String",
+        ZSTD,
+        Value::Str(|r| r.facts.source_id),
+        "Id of the call at its source; may be empty",
+    ),
     column("conversation", "String", ZSTD, Value::Str(|r| r.facts.conversation), "Conversation, session or trace"),
     column(
         "principal",

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS `{database}`.`interactions`
     `source_partition` Int32 COMMENT 'See source_topic' CODEC(ZSTD(1)),
     `source_offset` Int64 COMMENT 'See source_topic' CODEC(Delta(8), ZSTD(1)),
     `source_index` UInt32 COMMENT 'Which of the interactions of the record, from 0' CODEC(ZSTD(1)),
-    `source_id` String COMMENT 'The call's id at its source; may be empty' CODEC(ZSTD(1)),
+    `source_id` String COMMENT 'Id of the call at its source; may be empty' CODEC(ZSTD(1)),
     `conversation` String COMMENT 'Conversation, session or trace' CODEC(ZSTD(1)),
     `principal` String COMMENT 'Who is answerable, as kind:value' CODEC(ZSTD(1)),
     `principal_kind` LowCardinality(String) COMMENT 'user, key, workload or unknown' CODEC(ZSTD(1)),

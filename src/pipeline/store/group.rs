@@ -2,8 +2,9 @@
 
 use super::super::header;
 use super::intent::Intent;
-use crate::clickhouse::SETTINGS_VERSION;
+use crate::clickhouse::insert::{SETTINGS_VERSION, Token, body_hash};
 use crate::limits;
+use crate::model::uid::Uid;
 use crate::tables;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use sha2::{Digest, Sha256};
@@ -13,10 +14,17 @@ use sha2::{Digest, Sha256};
 pub struct OutboxRecord {
     pub offset: i64,
     pub table: &'static str,
-    pub block_id: String,
+    pub block: BlockName,
     /// `year * 12 + month` of the block's time, by which tables are partitioned.
     pub month: i32,
     pub body: Vec<u8>,
+}
+
+/// By what a block is found in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockName {
+    pub id: [u8; 16],
+    pub time_ms: i64,
 }
 
 impl OutboxRecord {
@@ -33,13 +41,14 @@ impl OutboxRecord {
             .iter()
             .find(|known| **known == table)
             .ok_or_else(|| wrong("this version does not know its table; upgrade store first"))?;
-        let block_id = named(header::BLOCK_ID).ok_or_else(|| wrong("it has no block id"))?.to_string();
+        let id = named(header::BLOCK_ID).and_then(Uid::parse).ok_or_else(|| wrong("it has no block id"))?;
         let time_ms = named(header::BLOCK_TIME).and_then(|time| time.parse().ok());
-        let month = time_ms.and_then(month_of).ok_or_else(|| wrong("it has no block time"))?;
+        let time_ms: i64 = time_ms.ok_or_else(|| wrong("it has no block time"))?;
+        let month = month_of(time_ms).ok_or_else(|| wrong("its block time is out of range"))?;
         Ok(OutboxRecord {
             offset: record.offset(),
             table,
-            block_id,
+            block: BlockName { id: id.0, time_ms },
             month,
             body: record.payload().unwrap_or_default().to_vec(),
         })
@@ -63,7 +72,7 @@ pub struct Group {
 #[derive(Debug, PartialEq)]
 struct TableBody {
     table: &'static str,
-    first_block_id: String,
+    first_block: BlockName,
     body: Vec<u8>,
 }
 
@@ -96,35 +105,32 @@ impl Group {
         match self.tables.iter_mut().find(|table| table.table == record.table) {
             Some(table) => table.body.extend_from_slice(&record.body),
             None => {
-                let table = TableBody { table: record.table, first_block_id: record.block_id, body: record.body };
+                let table = TableBody { table: record.table, first_block: record.block, body: record.body };
                 let at = self.tables.partition_point(|known| order(known.table) < order(table.table));
                 self.tables.insert(at, table);
             }
         }
     }
 
-    /// Tables and bodies, in the fixed order.
-    pub fn tables(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
-        self.tables.iter().map(|table| (table.table, table.body.as_slice()))
-    }
-
-    /// The id of the first block of a table.
-    pub fn first_block_id(&self, table: &str) -> &str {
-        self.tables.iter().find(|known| known.table == table).map_or("", |known| &known.first_block_id)
+    /// Tables in their fixed order, each with its first block and the body to send.
+    pub fn tables(&self) -> impl Iterator<Item = (&'static str, BlockName, &[u8])> {
+        self.tables.iter().map(|table| (table.table, table.first_block, table.body.as_slice()))
     }
 
     /// What is committed before it is sent; `first` is the committed offset.
     pub fn intent(&self, first: i64) -> Intent {
-        Intent { first, last: self.last, settings: SETTINGS_VERSION, body: self.body_hash() }
+        Intent { first, last: self.last, settings: SETTINGS_VERSION, body: self.hash() }
     }
 
-    /// The name under which ClickHouse knows an insert. Bytes alone would not do: equal rows are no repetition.
-    pub fn token(&self, cluster: &str, topic: &str, partition: i32, first: i64, table: &str) -> String {
-        let last = self.last;
-        format!("{cluster}/{topic}/{partition}/{first}-{last}/{table}/{SETTINGS_VERSION}/{}", self.body_hash())
+    /// The name under which ClickHouse knows the insert of one table. Bytes alone would not do: equal rows are no
+    /// repetition.
+    pub fn token(&self, cluster_id: &str, topic: &str, partition: i32, first: i64, table: &str, body: &[u8]) -> String {
+        let body_hash = body_hash(body);
+        Token { cluster_id, topic, partition, first, last: self.last, table, body_hash }.to_string()
     }
 
-    fn body_hash(&self) -> String {
+    /// Of all tables and bodies, in hex.
+    fn hash(&self) -> String {
         let mut hasher = Sha256::new();
         for table in &self.tables {
             hasher.update((table.table.len() as u64).to_le_bytes());
@@ -145,7 +151,8 @@ mod tests {
     use super::*;
 
     fn record(offset: i64, table: &'static str, month: i32, body: &[u8]) -> OutboxRecord {
-        OutboxRecord { offset, table, block_id: format!("block-{offset}"), month, body: body.to_vec() }
+        let block = BlockName { id: [offset as u8; 16], time_ms: 0 };
+        OutboxRecord { offset, table, block, month, body: body.to_vec() }
     }
 
     #[test]
@@ -154,9 +161,8 @@ mod tests {
         group.extend(record(3, tables::NAMES[1], 1, b"a"));
         group.extend(record(4, tables::NAMES[0], 1, b"b"));
         group.extend(record(6, tables::NAMES[1], 1, b"c"));
-        let tables: Vec<_> = group.tables().collect();
-        assert_eq!(tables, [(tables::NAMES[0], &b"b"[..]), (tables::NAMES[1], &b"ac"[..])]);
-        assert_eq!(group.first_block_id(tables::NAMES[1]), "block-3");
+        let tables: Vec<_> = group.tables().map(|(table, block, body)| (table, block.id[0], body)).collect();
+        assert_eq!(tables, [(tables::NAMES[0], 4, &b"b"[..]), (tables::NAMES[1], 3, &b"ac"[..])]);
         assert_eq!((group.last(), group.bytes()), (6, 3));
     }
 
@@ -171,13 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn the_token_names_all_that_makes_an_insert_the_same() {
-        let mut group = Group::default();
-        group.extend(record(9, tables::NAMES[0], 7, b"rows"));
-        let token = group.token("c", "weir.outbox", 2, 5, tables::NAMES[0]);
-        assert_eq!(
-            token,
-            format!("c/weir.outbox/2/5-9/{}/{SETTINGS_VERSION}/{}", tables::NAMES[0], group.intent(5).body)
-        );
+    fn an_intent_tells_other_bytes_and_other_tables_apart() {
+        let of = |table, body: &[u8]| {
+            let mut group = Group::default();
+            group.extend(record(9, table, 7, body));
+            group.intent(5)
+        };
+        assert_eq!(of(tables::NAMES[0], b"rows"), of(tables::NAMES[0], b"rows"));
+        assert_ne!(of(tables::NAMES[0], b"rows"), of(tables::NAMES[0], b"rowz"));
+        assert_ne!(of(tables::NAMES[0], b"rows"), of(tables::NAMES[1], b"rows"));
     }
 }

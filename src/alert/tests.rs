@@ -1,0 +1,262 @@
+//! Alerts as receivers see them, and that they depend on the principal's facts alone.
+
+use super::*;
+use crate::judge::judge;
+use crate::model::facts::FactHit;
+use crate::model::{Category, Confidence, Destination, Principal, PrincipalKind};
+use crate::policy::{Limits, Policy};
+use crate::rules::Catalogue;
+use crate::score::tests::facts;
+use crate::score::{Limit, score};
+use proptest::prelude::*;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::num::NonZeroU32;
+use std::sync::LazyLock;
+
+const T0: i64 = 1_766_000_070_079;
+
+fn config() -> Config {
+    Config {
+        min_severity: Severity::High,
+        burst: 1,
+        every_ms: 3_600_000,
+        runbook_url: "https://wiki.example.org/weir/{rule}".into(),
+        source: "weir/test".into(),
+    }
+}
+
+fn hit(rule: &'static str, category: Category, direction: Direction, role: Role) -> FactHit<'static> {
+    FactHit {
+        rule,
+        rule_version: 3,
+        category,
+        type_name: "PLANTED_VALUE",
+        severity: Severity::High,
+        confidence: Confidence::from_permille(957),
+        direction,
+        role,
+        part_kind: PartKind::Text,
+        message: 2,
+        part: 0,
+        start: 17,
+        end: 37,
+        masked: Cow::Borrowed("AKIA********2MND"),
+        hmac: [0; 16],
+    }
+}
+
+/// Facts with everything reported.
+fn full(time_ms: i64) -> Facts<'static> {
+    Facts {
+        conversation: "conv-81",
+        source_id: "chatcmpl-5",
+        application: "support-bot",
+        provider: "openai",
+        model: "gpt-5-mini",
+        destination: Destination { host: "api.openai.com", port: 443, scheme: "https", tls_version: "1.3" },
+        input_tokens: Some(900),
+        output_tokens: Some(200),
+        ..facts("u-17", time_ms)
+    }
+}
+
+/// The finding of the facts' one hit, in words of its own.
+fn finding_of<'f>(facts: &'f Facts<'f>, title: &'f str, taxonomy: &'f [String], criteria: &'f [String]) -> Finding<'f> {
+    static EMPTY: LazyLock<Catalogue> =
+        LazyLock::new(|| Catalogue::load(&[]).unwrap_or_else(|_| panic!("no packs are no error")));
+    let finding = judge(&Policy::default(), &EMPTY, facts, &Default::default()).findings.remove(0);
+    Finding { title, taxonomy, criteria, ..finding }
+}
+
+fn json(alert: &Alert<'_>) -> Value {
+    serde_json::from_slice(&alert.value()).unwrap()
+}
+
+/// Everything that is sent, as one text.
+fn sent(alert: &Alert<'_>) -> String {
+    let headers: String = alert.headers().iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("{headers}key: {}\n{:#}", alert.key(), json(alert))
+}
+
+#[test]
+fn a_data_security_finding() {
+    let mut facts = full(T0);
+    facts.hits = vec![hit("secret.aws_access_key", Category::Secret, Direction::Input, Role::User)];
+    let (taxonomy, criteria) = (["LLM02:2025".to_owned(), "AML.T0057".to_owned()], ["CC6.7".to_owned()]);
+    let (finding, config) = (finding_of(&facts, "AWS access key", &taxonomy, &criteria), config());
+    let alert = throttle(&mut State::default(), &facts, &finding, &config).unwrap();
+    insta::assert_snapshot!(sent(&alert));
+}
+
+#[test]
+fn a_detection_finding_with_little_known() {
+    let mut facts = facts("", T0);
+    facts.principal = Principal { kind: PrincipalKind::Unknown, value: "" };
+    facts.hits = vec![hit("injection.instruction_override", Category::Injection, Direction::Output, Role::Assistant)];
+    facts.hits[0].masked = Cow::Borrowed("[64 characters]");
+    let mut config = config();
+    config.runbook_url.clear();
+    let finding = finding_of(&facts, "Instruction override", &[], &[]);
+    let alert = throttle(&mut State::default(), &facts, &finding, &config).unwrap();
+    insta::assert_snapshot!(sent(&alert));
+}
+
+#[test]
+fn a_ceiling_with_what_was_held_back() {
+    let limits = Limits { requests_per_minute: NonZeroU32::new(2), tokens_per_minute: None };
+    let (mut state, config, catalogue, mut last) = (State::default(), config(), Catalogue::built_in(), String::new());
+    let mut all = Vec::new();
+    for step in 0..12 {
+        // Two bursts; the second begins a crossing of its own, two hours later.
+        let mut facts = full(T0 + step * 1_000 + if step < 6 { 0 } else { 7_200_000 });
+        facts.position.offset += step;
+        facts.hits = vec![hit("secret.aws_access_key", Category::Secret, Direction::Input, Role::User)];
+        let scores = score(&mut state, &facts, &limits);
+        let judged = judge(&Policy::default(), &catalogue, &facts, &scores);
+        for finding in &judged.findings {
+            if let Some(alert) = throttle(&mut state, &facts, finding, &config) {
+                all.push(alert.told.clone());
+                last = sent(&alert);
+            }
+        }
+    }
+    let counts: Vec<_> = all.iter().map(|told| (told.sequence, told.held.total, told.denied.clone())).collect();
+    let denied = vec![(Limit::RequestsPerMinute, 3)];
+    assert_eq!(counts, [(1, 0, vec![]), (2, 2, vec![]), (3, 3, denied), (4, 2, vec![])]);
+    insta::assert_snapshot!(last);
+}
+
+/// The attributes that OCSF 1.8.0 requires of both classes, as paths.
+const REQUIRED: &[&str] = &[
+    "/activity_id",
+    "/category_uid",
+    "/class_uid",
+    "/type_uid",
+    "/severity_id",
+    "/time",
+    "/metadata/version",
+    "/metadata/product/name",
+    "/metadata/product/vendor_name",
+    "/finding_info/uid",
+];
+
+#[test]
+fn required_attributes_are_there_for_every_category() {
+    let config = config();
+    for &category in Category::ALL {
+        for mut facts in [full(T0), facts("", T0)] {
+            facts.hits = vec![hit("some.rule", category, Direction::Input, Role::User)];
+            let finding = finding_of(&facts, "Something", &[], &[]);
+            let alert = throttle(&mut State::default(), &facts, &finding, &config).unwrap();
+            let value = json(&alert);
+            for path in REQUIRED {
+                assert!(value.pointer(path).is_some_and(|found| !found.is_null()), "{category}: {path}");
+            }
+            let data = matches!(category, Category::Secret | Category::Pii | Category::Exfiltration);
+            let class = if data { 2006 } else { 2004 };
+            assert_eq!(value["class_uid"], class);
+            assert_eq!(value["type_uid"], class * 100 + 1);
+            assert_eq!(value["category_uid"], 2);
+            assert_eq!(value["time"], T0);
+            assert_eq!(value.get("evidences").is_some(), !data, "2006 has no evidences");
+            assert_eq!(value.get("data_security").is_some(), data);
+            assert_eq!(value["metadata"]["uid"], alert.id.to_string());
+            assert!(value.get("dst_endpoint").is_none() || data, "2004 has no dst_endpoint");
+        }
+    }
+}
+
+#[test]
+fn severity_decides_and_ids_follow_the_sequence() {
+    let mut facts = full(T0);
+    facts.hits = vec![hit("a.b", Category::Pii, Direction::Output, Role::Assistant)];
+    let (config, mut state) = (Config { burst: 3, ..config() }, State::default());
+    let mut finding = finding_of(&facts, "Something", &[], &[]);
+    finding.severity = Severity::Medium;
+    assert!(throttle(&mut state, &facts, &finding, &config).is_none());
+    assert!(state.is_absent(), "what is not told leaves no trace");
+    finding.severity = Severity::Critical;
+    let alerts: Vec<_> = (0..4).filter_map(|_| throttle(&mut state, &facts, &finding, &config)).collect();
+    assert_eq!(alerts.iter().map(|alert| alert.told.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(alerts[0].dedup_key, alerts[2].dedup_key);
+    assert_ne!(alerts[0].id, alerts[1].id);
+    assert_eq!(alerts[0].id, Uid::of(&[b"alert", &finding.uid.0, &1u64.to_le_bytes()]));
+    let later = Facts { time_ms: T0 + 4 * 3_600_000, ..facts.clone() };
+    let alert = throttle(&mut state, &later, &finding, &config).unwrap();
+    assert_eq!((alert.told.held.total, alert.told.sequence), (1, 4));
+    assert_ne!(alert.dedup_key, alerts[0].dedup_key, "a new run");
+}
+
+#[test]
+fn times_are_written_whatever_they_are() {
+    assert_eq!(cloudevents::rfc3339(T0), "2025-12-17T19:34:30.079Z");
+    assert_eq!(cloudevents::rfc3339(0), "1970-01-01T00:00:00.000Z");
+    assert_eq!(cloudevents::rfc3339(i64::MAX), "9999-12-30T22:00:00.999Z");
+    assert_eq!(cloudevents::rfc3339(i64::MIN), "-009999-01-02T01:59:59.000Z");
+}
+
+/// An interaction of the determinism test: how far time moves, tokens, rules that hit.
+type Step = (i64, Option<u64>, Vec<(usize, u16)>);
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let rules = proptest::collection::vec((0..RULES.len(), 400..1_000u16), 0..4);
+    (prop_oneof![-30_000..60_000i64, 0..3_000i64], proptest::option::of(0..400u64), rules)
+}
+
+const RULES: [&str; 4] = ["secret.a", "pii.b", "injection.c", "exfiltration.d"];
+
+/// Runs the steps and returns everything that was told, and the state's bytes. With `restart` the state goes
+/// through its encoding after every step, as when each step is another process.
+fn run(steps: &[Step], restart: bool) -> (Vec<String>, Vec<u8>) {
+    let limits = Limits { requests_per_minute: NonZeroU32::new(4), tokens_per_minute: NonZeroU32::new(600) };
+    let config = Config { burst: 2, every_ms: 20_000, ..config() };
+    let catalogue = Catalogue::built_in();
+    let (mut state, mut told, mut time_ms, mut bytes) = (State::default(), Vec::new(), T0, Vec::new());
+    for (index, (forward_ms, tokens, rules)) in steps.iter().enumerate() {
+        time_ms += forward_ms;
+        let mut facts = full(time_ms);
+        facts.position.offset = index as i64;
+        facts.input_tokens = *tokens;
+        facts.hits.extend(rules.iter().map(|&(rule, permille)| FactHit {
+            confidence: Confidence::from_permille(permille),
+            ..hit(RULES[rule], Category::Secret, Direction::Input, Role::User)
+        }));
+        let scores = score(&mut state, &facts, &limits);
+        let judged = judge(&Policy::default(), &catalogue, &facts, &scores);
+        for finding in &judged.findings {
+            told.push(finding.uid.to_string());
+            told.extend(throttle(&mut state, &facts, finding, &config).map(|alert| sent(&alert)));
+        }
+        bytes.clear();
+        state.encode(&mut bytes);
+        if restart {
+            state = State::decode(&bytes).unwrap();
+        }
+    }
+    (told, bytes)
+}
+
+proptest! {
+    #[test]
+    fn restarts_change_nothing(steps in proptest::collection::vec(any_step(), 1..60)) {
+        prop_assert_eq!(run(&steps, false), run(&steps, true));
+    }
+
+    /// Nothing that is counted is lost: what alerts tell and what the state still holds add up to what happened.
+    #[test]
+    fn nothing_that_is_held_back_is_lost(rules in proptest::collection::vec((0..60usize, 0..5_000i64), 1..200)) {
+        let names: Vec<String> = (0..60).map(|rule| format!("rule.number.{rule}")).collect();
+        let (mut state, quota, mut time_ms) = (State::default(), Gcra::every(1, 10_000), T0);
+        let (mut asked, mut answered) = (0, 0);
+        for (rule, forward_ms) in rules {
+            time_ms += forward_ms;
+            state.advance(&facts("u", time_ms));
+            asked += 1;
+            if state.ask(&names[rule], quota).is_some() {
+                answered += 1 + state.tell().held.total;
+            }
+        }
+        prop_assert_eq!(asked, answered + state.tell().held.total);
+    }
+}

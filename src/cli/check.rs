@@ -1,0 +1,30 @@
+//! `weir check`: everything that is wrong with a configuration at once.
+//!
+//! It reads the file and what the file names, and connects to nothing.
+
+use super::{Exit, PipelineFile};
+use std::io::{self, Write};
+
+/// Arguments of `weir check`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+}
+
+/// Checks. What is wrong comes back as the error.
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let config = args.pipeline.load()?.config;
+    let topics: Vec<&str> = config.input.iter().map(|topic| &*topic.name).collect();
+    let file = args.pipeline.config.display();
+    writeln!(
+        io::stdout(),
+        "{file}: can be used\n  reads {} from {}\n  writes to {} at {}\n  digest {}",
+        topics.join(", "),
+        config.kafka.brokers,
+        config.clickhouse.database,
+        config.clickhouse.url,
+        config.digest,
+    )?;
+    Ok(Exit::Done)
+}

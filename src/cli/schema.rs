@@ -1,0 +1,105 @@
+//! `weir schema plan|apply|status`: what would be done to ClickHouse's tables, doing it, and how they stand.
+//!
+//! The statements themselves are in the clickhouse room.
+
+use super::{Exit, PipelineFile};
+use crate::clickhouse::schema::{self, SchemaError, Status, Step};
+use crate::clickhouse::{Client, Config, ConfigError, Failure};
+use std::future::Future;
+use std::io::{self, Write};
+
+/// Arguments of `weir schema`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What is done with migrations.
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Prints the statements that `apply` would run
+    Plan(PipelineFile),
+    /// Runs the missing migrations
+    Apply(PipelineFile),
+    /// Says how the tables stand; fails when rows could not be inserted
+    Status(PipelineFile),
+}
+
+/// Plans, applies or tells.
+pub fn run(args: Args) -> anyhow::Result<Exit> {
+    let out = &mut io::stdout();
+    match args.action {
+        Action::Plan(file) => plan(&file.load()?.config.clickhouse, out)?,
+        Action::Apply(file) => apply(&file.load()?.config.clickhouse, out)?,
+        Action::Status(file) => status(&file.load()?.config.clickhouse, out)?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Server(#[from] Failure),
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Prints the statements that `apply` would run, as SQL that can be run by hand.
+fn plan(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+    let client = Client::new(config)?;
+    let steps = block_on(schema::plan(&client))??;
+    if steps.is_empty() {
+        writeln!(out, "-- nothing to do")?;
+    }
+    steps.iter().try_for_each(|step| print(step, out))
+}
+
+/// Brings the schema up to date, and checks it afterwards.
+fn apply(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+    let client = Client::new(config)?;
+    block_on(async {
+        let mut written = Ok(());
+        let status = schema::apply(&client, |step| {
+            if written.is_ok() {
+                written = writeln!(out, "applying {}", step.title);
+            }
+        })
+        .await?;
+        written?;
+        schema::check(&client).await?;
+        writeln!(out, "{status}")?;
+        Ok(())
+    })?
+}
+
+/// Prints how the schema stands and fails unless rows could be inserted.
+fn status(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+    let client = Client::new(config)?;
+    block_on(async {
+        let version = client.version().await?;
+        writeln!(out, "ClickHouse {version}, database {}", client.database())?;
+        schema::check(&client).await?;
+        let status: Status = schema::status(&client).await?;
+        writeln!(out, "{status}")?;
+        Ok(())
+    })?
+}
+
+fn print(step: &Step, out: &mut dyn Write) -> Result<(), Error> {
+    writeln!(out, "-- {}", step.title)?;
+    for statement in &step.statements {
+        writeln!(out, "{statement};\n")?;
+    }
+    Ok(())
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(work))
+}

@@ -1,0 +1,564 @@
+//! The schema in ClickHouse: migrations, and the proof that a server has them.
+//!
+//! Migrations are numbered files, embedded, forward-only, and never changed once released: a database remembers
+//! the checksum of each. `apply` runs what is missing. Two that run at once do the same and end in the same,
+//! because every statement says `IF NOT EXISTS` or its like and a version is noted under a token that ClickHouse
+//! takes once; but ClickHouse has no transactions over statements, so of two migrations that *move data* only
+//! one may run: start one job, not one for each replica. A migration that stops half-way is run again as a whole.
+//!
+//! Whoever inserts needs a [`SchemaProof`], and only [`check`] makes one. Nothing here drops or moves anything.
+
+use super::{Client, Failure};
+use crate::tables;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many inserts a table must remember to know a repeated one. At 10 a second it is three hours, and the
+/// store asks for the block by its id when it was away for longer.
+pub const DEDUPLICATION_WINDOW: u64 = 100_000;
+
+/// A step of the schema.
+pub struct Migration {
+    pub version: u32,
+    pub name: &'static str,
+    /// Statements, each ending in `;` at the end of a line; `{database}` and `{retention_days}` are filled in.
+    pub sql: &'static str,
+}
+
+/// Every migration, in the order of their versions, which have no holes.
+pub const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "spine", sql: include_str!("../../deploy/clickhouse/migrations/0001_spine.sql") }];
+
+impl Migration {
+    /// SHA-256 of the file in hex, before anything is filled in: another retention is not another migration.
+    pub fn checksum(&self) -> String {
+        Sha256::digest(self.sql).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The statements, without comments, blank lines and the final semicolon.
+    fn statements(&self, client: &Client) -> Vec<String> {
+        let mut statements = vec![String::new()];
+        for line in self.sql.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("--")) {
+            let statement = statements.last_mut().expect("there is always one");
+            let (line, ends) = line.strip_suffix(';').map_or((line, false), |line| (line, true));
+            if !statement.is_empty() {
+                statement.push('\n');
+            }
+            statement.push_str(line);
+            if ends {
+                statements.push(String::new());
+            }
+        }
+        statements.retain(|statement| !statement.is_empty());
+        let filled = |sql: String| {
+            sql.replace("{database}", &client.database).replace("{retention_days}", &client.retention_days.to_string())
+        };
+        statements.into_iter().map(filled).collect()
+    }
+}
+
+/// Which version this program needs.
+fn needed() -> u32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+/// How the server's schema stands to this program's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// As this program needs it.
+    Current { version: u32 },
+    /// The database or weir's tables are not there.
+    Missing,
+    /// Migrations are missing.
+    Older { have: u32, need: u32 },
+    /// A newer weir was here. Migrations only ever add, so this program can go on inserting.
+    Newer { have: u32, need: u32 },
+    /// What was applied as this version is not what this program knows by that number.
+    Changed { version: u32 },
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Status::Current { version } => write!(f, "the schema is at version {version}, as needed"),
+            Status::Missing => write!(f, "the schema is missing: run `weir schema apply -c FILE`"),
+            Status::Older { have, need } => write!(
+                f,
+                "the schema is at version {have} and version {need} is needed: run `weir schema apply -c FILE`"
+            ),
+            Status::Newer { have, need } => {
+                write!(f, "the schema is at version {have}; this program knows version {need} and can use it")
+            }
+            Status::Changed { version } => write!(
+                f,
+                "migration {version} was applied with other contents than this program has: use the release that \
+                 applied it, or a database of its own (`weir schema apply -c FILE` refuses to guess)"
+            ),
+        }
+    }
+}
+
+/// Why nothing may be inserted.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the schema cannot be read: {0}")]
+    Unreachable(#[from] Failure),
+    #[error("{0}")]
+    Version(Status),
+    /// One line for each thing that is not as it must be, with its remedy.
+    #[error("the tables are not as they must be:\n  {}", .0.join("\n  "))]
+    Tables(Vec<String>),
+}
+
+/// That the server's schema was found fit. To be had from [`check`] only.
+#[derive(Clone, Debug)]
+pub struct SchemaProof(());
+
+/// What `apply` does next: statements, and the version that they bring, if any.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// For people: `migration 1 (spine)`.
+    pub title: String,
+    pub statements: Vec<String>,
+    migration: Option<usize>,
+}
+
+/// Compares versions and checksums.
+pub async fn status(client: &Client) -> Result<Status, Failure> {
+    Ok(compare(&applied(client).await?))
+}
+
+/// Checks that rows can be inserted exactly once: versions, columns, deduplication windows (of the targets of
+/// materialised views too) and what the user's settings profile says.
+pub async fn check(client: &Client) -> Result<SchemaProof, SchemaError> {
+    let status = status(client).await?;
+    if !matches!(status, Status::Current { .. } | Status::Newer { .. }) {
+        return Err(SchemaError::Version(status));
+    }
+    let mut problems = column_problems(client, &columns(client).await?);
+    problems.extend(window_problems(client, &server_tables(client).await?));
+    problems.extend(setting_problems(client).await?);
+    if problems.is_empty() { Ok(SchemaProof(())) } else { Err(SchemaError::Tables(problems)) }
+}
+
+/// What [`apply`] would do.
+pub async fn plan(client: &Client) -> Result<Vec<Step>, SchemaError> {
+    let applied = applied(client).await?;
+    let status = compare(&applied);
+    if let Status::Changed { .. } = status {
+        return Err(SchemaError::Version(status));
+    }
+    let mut steps = Vec::new();
+    if applied.is_empty() {
+        steps.extend(preparation(client).await?);
+    } else {
+        steps.extend(retention(client).await?);
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate() {
+        if !applied.contains_key(&migration.version) {
+            let title = format!("migration {} ({})", migration.version, migration.name);
+            steps.push(Step { title, statements: migration.statements(client), migration: Some(index) });
+        }
+    }
+    Ok(steps)
+}
+
+/// Brings the schema to this program's version; `report` hears of each step before it is done. Does nothing when
+/// nothing is to be done.
+pub async fn apply(client: &Client, mut report: impl FnMut(&Step)) -> Result<Status, SchemaError> {
+    for step in plan(client).await? {
+        report(&step);
+        for statement in &step.statements {
+            client.execute(statement, &[]).await?;
+        }
+        if let Some(index) = step.migration {
+            note(client, &MIGRATIONS[index]).await?;
+        }
+    }
+    Ok(status(client).await?)
+}
+
+/// Notes that a migration was applied. The token makes it one row when two do so at once.
+async fn note(client: &Client, migration: &Migration) -> Result<(), Failure> {
+    let Migration { version, name, .. } = migration;
+    let checksum = migration.checksum();
+    let sql = format!(
+        "INSERT INTO `{}`.schema_migrations (version, name, checksum, applied_by) VALUES \
+         ({version}, '{name}', '{checksum}', concat(currentUser(), ' with weir {}'))",
+        client.database,
+        env!("CARGO_PKG_VERSION")
+    );
+    let token = format!("migration/{version}/{checksum}");
+    client.execute(&sql, &[("insert_deduplication_token", &token), ("async_insert", "0")]).await
+}
+
+/// The checksums of what was applied, by version.
+async fn applied(client: &Client) -> Result<BTreeMap<u32, String>, Failure> {
+    let sql = format!("SELECT version, checksum FROM `{}`.schema_migrations ORDER BY version", client.database);
+    let rows = match client.query_json(&sql).await {
+        // UNKNOWN_TABLE, UNKNOWN_DATABASE
+        Err(Failure { code: Some(60 | 81), .. }) => return Ok(BTreeMap::new()),
+        rows => rows?,
+    };
+    let entry = |row: &Value| Some((u32::try_from(row["version"].as_u64()?).ok()?, text(row, "checksum")));
+    rows.iter().map(|row| entry(row).ok_or_else(|| Failure::local("schema_migrations is not weir's table"))).collect()
+}
+
+fn compare(applied: &BTreeMap<u32, String>) -> Status {
+    let changed = |migration: &&Migration| {
+        applied.get(&migration.version).is_some_and(|checksum| *checksum != migration.checksum())
+    };
+    if let Some(migration) = MIGRATIONS.iter().find(changed) {
+        return Status::Changed { version: migration.version };
+    }
+    let need = needed();
+    let have = MIGRATIONS.iter().take_while(|migration| applied.contains_key(&migration.version)).count() as u32;
+    match applied.last_key_value() {
+        None => Status::Missing,
+        Some(_) if have < need => Status::Older { have, need },
+        Some((&newest, _)) if newest > need => Status::Newer { have: newest, need },
+        Some(_) => Status::Current { version: need },
+    }
+}
+
+/// Database and table of migrations. A user who may not create databases can use one that is there.
+async fn preparation(client: &Client) -> Result<Option<Step>, Failure> {
+    let database = &client.database;
+    let there = format!("SELECT name FROM system.databases WHERE name = '{database}'");
+    let mut statements = Vec::new();
+    if client.query_json(&there).await?.is_empty() {
+        statements.push(format!("CREATE DATABASE IF NOT EXISTS `{database}`"));
+    }
+    statements.push(format!(
+        "CREATE TABLE IF NOT EXISTS `{database}`.schema_migrations\n(\n    \
+         version UInt32,\n    name String,\n    checksum String COMMENT 'SHA-256 of the file',\n    \
+         applied_at DateTime64(3, 'UTC') DEFAULT now64(3),\n    applied_by String\n)\n\
+         ENGINE = MergeTree\nORDER BY version\nSETTINGS non_replicated_deduplication_window = 1000\n\
+         COMMENT 'Which migrations of weir were applied'"
+    ));
+    Ok(Some(Step { title: "database and table of migrations".into(), statements, migration: None }))
+}
+
+/// Brings tables whose rows expire to the configured retention. A table whose TTL was taken away or written
+/// otherwise is left as it is.
+async fn retention(client: &Client) -> Result<Option<Step>, Failure> {
+    let mut statements = Vec::new();
+    for table in server_tables(client).await?.iter().filter(|table| is_ours(client, table)) {
+        let Some(days) = ttl_days(&table.engine_full) else { continue };
+        if days != client.retention_days {
+            statements.push(format!(
+                "ALTER TABLE `{}`.`{}` MODIFY TTL toDateTime(block_time) + toIntervalDay({})",
+                client.database, table.name, client.retention_days
+            ));
+        }
+    }
+    let title = format!("retention of {} days", client.retention_days);
+    Ok((!statements.is_empty()).then_some(Step { title, statements, migration: None }))
+}
+
+fn ttl_days(engine_full: &str) -> Option<u32> {
+    let (_, rest) = engine_full.split_once("TTL toDateTime(block_time) + toIntervalDay(")?;
+    rest.split_once(')')?.0.parse().ok()
+}
+
+/// Columns of the server's tables: (table, column, type).
+async fn columns(client: &Client) -> Result<Vec<(String, String, String)>, Failure> {
+    let sql = format!("SELECT table, name, type FROM system.columns WHERE database = '{}'", client.database);
+    let rows = client.query_json(&sql).await?;
+    Ok(rows.iter().map(|row| (text(row, "table"), text(row, "name"), text(row, "type"))).collect())
+}
+
+/// Columns that are missing or of another type. Further ones are none of our business: they take their default.
+fn column_problems(client: &Client, columns: &[(String, String, String)]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for table in tables::all() {
+        for column in &table.columns {
+            let place = format!("{}.{}.{}", client.database, table.name, column.name);
+            let found = columns.iter().find(|(of, name, _)| *of == table.name && *name == column.name);
+            match found {
+                None => problems.push(format!("{place} is missing; add it as {}", column.definition())),
+                Some((_, _, found)) if found != column.table_type => problems.push(format!(
+                    "{place} is {found} and must be {}; change it with ALTER TABLE … MODIFY COLUMN",
+                    column.table_type
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+    problems
+}
+
+/// A table or a materialised view of the server, of any database.
+#[derive(Clone, Debug, Default)]
+struct ServerTable {
+    database: String,
+    name: String,
+    uuid: String,
+    engine: String,
+    engine_full: String,
+    create: String,
+    /// The materialised views that it feeds.
+    views: Vec<(String, String)>,
+}
+
+async fn server_tables(client: &Client) -> Result<Vec<ServerTable>, Failure> {
+    let rows = client
+        .query_json(
+            "SELECT database, name, toString(uuid) AS uuid, engine, engine_full, create_table_query, \
+             dependencies_database, dependencies_table FROM system.tables \
+             WHERE engine = 'MaterializedView' OR engine LIKE '%MergeTree'",
+        )
+        .await?;
+    let list = |row: &Value, column: &str| -> Vec<String> {
+        let items = row[column].as_array().into_iter().flatten();
+        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let table = |row: &Value| ServerTable {
+        database: text(row, "database"),
+        name: text(row, "name"),
+        uuid: text(row, "uuid"),
+        engine: text(row, "engine"),
+        engine_full: text(row, "engine_full"),
+        create: text(row, "create_table_query"),
+        views: list(row, "dependencies_database").into_iter().zip(list(row, "dependencies_table")).collect(),
+    };
+    Ok(rows.iter().map(table).collect())
+}
+
+fn is_ours(client: &Client, table: &ServerTable) -> bool {
+    table.database == client.database && tables::NAMES.contains(&table.name.as_str())
+}
+
+impl ServerTable {
+    /// How many inserts it remembers. Replicated and shared tables have a window of their own, on by default.
+    fn remembers_enough(&self) -> bool {
+        let window = self
+            .engine_full
+            .split_once("non_replicated_deduplication_window = ")
+            .map_or("0", |(_, rest)| rest.split_once(|c: char| !c.is_ascii_digit()).map_or(rest, |(digits, _)| digits));
+        self.engine.starts_with("Replicated")
+            || self.engine.starts_with("Shared")
+            || window.parse().is_ok_and(|window: u64| window >= DEDUPLICATION_WINDOW)
+    }
+
+    /// Where a materialised view writes: what follows `TO`, else its inner table.
+    fn target(&self) -> (String, String) {
+        let head = self.create.split(" AS ").next().unwrap_or_default();
+        let Some((_, to)) = head.split_once(" TO ") else {
+            let by_uuid = self.uuid.bytes().any(|byte| byte != b'0' && byte != b'-');
+            let inner = if by_uuid { format!(".inner_id.{}", self.uuid) } else { format!(".inner.{}", self.name) };
+            return (self.database.clone(), inner);
+        };
+        let mut names = identifiers(to).into_iter();
+        match (names.next(), names.next()) {
+            (Some(database), Some(name)) => (database, name),
+            (name, _) => (self.database.clone(), name.unwrap_or_default()),
+        }
+    }
+}
+
+/// The names at the beginning of a text, joined by dots, with or without backticks.
+fn identifiers(text: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let (mut quoted, mut chars) = (false, text.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '`' => quoted = !quoted,
+            '\\' if quoted => names.last_mut().expect("never empty").extend(chars.next()),
+            '.' if !quoted => names.push(String::new()),
+            ' ' | '(' | '\n' if !quoted => break,
+            _ => names.last_mut().expect("never empty").push(c),
+        }
+    }
+    names
+}
+
+/// Tables that would double a repeated insert: ours, and whatever materialised views make of them.
+fn window_problems(client: &Client, tables: &[ServerTable]) -> Vec<String> {
+    let find = |database: &str, name: &str| tables.iter().find(|t| t.database == database && t.name == name);
+    let mut waiting: Vec<&ServerTable> = tables.iter().filter(|table| is_ours(client, table)).collect();
+    let mut seen = Vec::new();
+    let mut problems = Vec::new();
+    while let Some(table) = waiting.pop() {
+        let place = (table.database.as_str(), table.name.as_str());
+        if seen.contains(&place) {
+            continue;
+        }
+        seen.push(place);
+        if !table.remembers_enough() {
+            problems.push(format!(
+                "{}.{} forgets inserts, so a repeated one would be doubled; run ALTER TABLE `{0}`.`{1}` MODIFY SETTING \
+                 non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}",
+                table.database, table.name
+            ));
+        }
+        for view in table.views.iter().filter_map(|(database, name)| find(database, name)) {
+            let (database, name) = view.target();
+            // A target that is no MergeTree (Null, Kafka, Distributed) keeps nothing that could be doubled here.
+            waiting.extend(find(&database, &name));
+        }
+    }
+    problems.sort();
+    problems
+}
+
+/// Settings of the user's profile that would undo what an insert pins. They are newer than the oldest server
+/// that weir works with, so an insert cannot name them itself.
+async fn setting_problems(client: &Client) -> Result<Vec<String>, Failure> {
+    let needed = [("deduplicate_insert", "enable"), ("max_insert_block_size_bytes", "0")];
+    let rows = client
+        .query_json(
+            "SELECT name, value FROM system.settings \
+             WHERE name = 'deduplicate_insert' AND value = 'disable' \
+             OR name = 'max_insert_block_size_bytes' AND value != '0'",
+        )
+        .await?;
+    let problem = |row: &Value| {
+        let name = text(row, "name");
+        let value = needed.iter().find(|(of, _)| *of == name).map_or("", |(_, value)| value);
+        format!("the profile of weir's user sets {name} to {}; set it to {value}", text(row, "value"))
+    };
+    Ok(rows.iter().map(problem).collect())
+}
+
+fn text(row: &Value, column: &str) -> String {
+    row[column].as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clickhouse::Config;
+
+    fn client() -> Client {
+        Client::new(&Config {
+            url: "http://localhost:1".into(),
+            database: "weir".into(),
+            user: String::new(),
+            password: String::new(),
+            retention_days: 90,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn migrations_are_the_files_of_the_folder_without_holes() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/clickhouse/migrations");
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let embedded: Vec<_> = MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.version, m.name)).collect();
+        assert_eq!(files, embedded);
+        assert!(MIGRATIONS.iter().enumerate().all(|(index, migration)| migration.version == index as u32 + 1));
+    }
+
+    /// Two that run at once, and one that stopped half-way, must end in the same.
+    #[test]
+    fn every_statement_can_be_run_again() {
+        for migration in MIGRATIONS {
+            let statements = migration.statements(&client());
+            assert!(!statements.is_empty());
+            for statement in statements {
+                assert!(["IF NOT EXISTS", "IF EXISTS", "MODIFY"].iter().any(|safe| statement.contains(safe)));
+                assert!(!statement.contains('{'), "{statement}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_migration_is_cut_at_semicolons_that_end_a_line() {
+        let sql =
+            "-- why;\nCREATE TABLE {database}.a COMMENT 'x; y'\n  -- more;\n  TTL {retention_days};\n\nALTER b;\n";
+        let migration = Migration { version: 1, name: "x", sql };
+        let statements = migration.statements(&client());
+        assert_eq!(statements, ["CREATE TABLE weir.a COMMENT 'x; y'\n  TTL 90", "ALTER b"]);
+    }
+
+    #[test]
+    fn the_status_follows_from_what_was_applied() {
+        let known: BTreeMap<_, _> = MIGRATIONS.iter().map(|m| (m.version, m.checksum())).collect();
+        let need = needed();
+        assert_eq!(compare(&known), Status::Current { version: need });
+        assert_eq!(compare(&BTreeMap::new()), Status::Missing);
+        let with = |version, checksum: &str| {
+            let mut applied = known.clone();
+            applied.insert(version, checksum.into());
+            compare(&applied)
+        };
+        assert_eq!(with(need + 2, "of a later release"), Status::Newer { have: need + 2, need });
+        assert_eq!(with(1, "edited"), Status::Changed { version: 1 });
+        // A hole is older, whatever follows it.
+        let newest_only = BTreeMap::from([(need + 1, String::new())]);
+        assert_eq!(compare(&newest_only), Status::Older { have: 0, need });
+        for status in [Status::Missing, Status::Older { have: 0, need }, Status::Changed { version: 1 }] {
+            assert!(status.to_string().contains("`weir schema apply -c FILE`"), "{status}");
+        }
+    }
+
+    fn view(create: &str) -> ServerTable {
+        ServerTable {
+            database: "weir".into(),
+            name: "v".into(),
+            uuid: "1-2".into(),
+            create: create.into(),
+            ..ServerTable::default()
+        }
+    }
+
+    #[test]
+    fn the_target_of_a_view_is_found() {
+        let table = [
+            ("CREATE MATERIALIZED VIEW weir.v TO other.t (`a` UInt8) AS SELECT a FROM x", ("other", "t")),
+            ("CREATE MATERIALIZED VIEW weir.v TO `my db`.`a.b\\`c` AS SELECT 1", ("my db", "a.b`c")),
+            ("CREATE MATERIALIZED VIEW weir.v TO t AS SELECT 1", ("weir", "t")),
+            (
+                "CREATE MATERIALIZED VIEW weir.v (`a` UInt8) ENGINE = Log AS SELECT ' TO x.y '",
+                ("weir", ".inner_id.1-2"),
+            ),
+        ];
+        for (create, (database, name)) in table {
+            assert_eq!(view(create).target(), (database.to_owned(), name.to_owned()), "{create}");
+        }
+    }
+
+    #[test]
+    fn tables_that_forget_inserts_are_found_through_views() {
+        let plain = |database: &str, name: &str, settings: &str| ServerTable {
+            database: database.into(),
+            name: name.into(),
+            engine: "MergeTree".into(),
+            engine_full: format!("MergeTree ORDER BY x SETTINGS {settings}index_granularity = 8192"),
+            ..ServerTable::default()
+        };
+        let good = "non_replicated_deduplication_window = 100000, ";
+        let mut source = plain("weir", "findings", good);
+        source.views = vec![("weir".into(), "v".into())];
+        let mut middle = plain("weir", "daily", good);
+        middle.views = vec![("weir".into(), "v2".into()), ("weir".into(), "v".into())];
+        let mut second = view("CREATE MATERIALIZED VIEW weir.v2 TO other.monthly AS SELECT 1");
+        second.name = "v2".into();
+        let mut tables = vec![
+            source,
+            view("CREATE MATERIALIZED VIEW weir.v TO weir.daily AS SELECT 1"),
+            middle,
+            second,
+            plain("other", "monthly", "non_replicated_deduplication_window = 100, "),
+            plain("other", "unrelated", ""),
+            plain("weir", "coverage", good),
+        ];
+        let problems = window_problems(&client(), &tables);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("other.monthly forgets"), "{}", problems[0]);
+        tables[4].engine = "ReplicatedMergeTree".into();
+        assert!(window_problems(&client(), &tables).is_empty());
+    }
+
+    #[test]
+    fn the_retention_is_read_from_the_table() {
+        let engine = "MergeTree ORDER BY x TTL toDateTime(block_time) + toIntervalDay(400) SETTINGS a = 1";
+        assert_eq!(ttl_days(engine), Some(400));
+        assert_eq!(ttl_days("MergeTree ORDER BY x TTL time + toIntervalDay(400)"), None);
+    }
+}

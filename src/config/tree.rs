@@ -1,0 +1,271 @@
+//! YAML as a tree of nodes that know their place and their path, with interpolation done on its scalars.
+//!
+//! Scalars stay text: what type a key has is for the reader of that key to say, so `name: 007` keeps its zeros
+//! and `"${PORT}"` may be a number. The YAML itself is read by serde-saphyr. This file knows no key.
+
+use super::fill::{self, Filled, Sources};
+use super::problem::{Place, Problem};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
+use std::fmt;
+use std::ops::RangeInclusive;
+
+/// A value of the file.
+#[derive(Debug)]
+pub struct Node {
+    /// How to name it in a message: `kafka.brokers[0]`; empty for the whole file.
+    pub path: String,
+    pub place: Place,
+    /// The lines on which a scalar is defined: not those of its place, if that is an alias.
+    pub lines: RangeInclusive<usize>,
+    pub value: Value,
+}
+
+/// What a node holds.
+#[derive(Debug)]
+pub enum Value {
+    Null,
+    Scalar(Scalar),
+    /// A scalar whose interpolation failed: that is reported already, and nothing more is said about it.
+    Unfilled,
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// A scalar after interpolation.
+#[derive(Clone, Debug)]
+pub struct Scalar {
+    pub text: String,
+    /// See [`Filled::origins`].
+    pub origins: Vec<String>,
+    /// Whether the file holds a part of the text.
+    pub has_literal: bool,
+}
+
+/// A key and its value.
+#[derive(Debug)]
+pub struct Entry {
+    pub key: String,
+    pub key_place: Place,
+    pub node: Node,
+}
+
+impl Node {
+    /// Whether it counts as not written: nothing, or an interpolation that gave nothing.
+    pub fn is_absent(&self) -> bool {
+        match &self.value {
+            Value::Null => true,
+            Value::Scalar(scalar) => scalar.text.is_empty() && !scalar.origins.is_empty(),
+            Value::Unfilled | Value::List(_) | Value::Map(_) => false,
+        }
+    }
+
+    /// The value as a message may show it: never what an interpolation put in.
+    pub fn shown(&self) -> String {
+        match &self.value {
+            Value::Null | Value::Unfilled => "nothing".to_owned(),
+            Value::Scalar(scalar) if scalar.origins.is_empty() => format!("`{}`", scalar.text),
+            Value::Scalar(scalar) => format!("what {} gives", scalar.origins.join(" and ")),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a mapping".to_owned(),
+        }
+    }
+
+    /// Calls `see` for this node and everything below it.
+    pub fn visit<'n>(&'n self, see: &mut impl FnMut(&'n Node)) {
+        see(self);
+        match &self.value {
+            Value::List(items) => items.iter().for_each(|item| item.visit(see)),
+            Value::Map(entries) => entries.iter().for_each(|entry| entry.node.visit(see)),
+            Value::Null | Value::Unfilled | Value::Scalar(_) => {}
+        }
+    }
+}
+
+/// Parses a file. The error is the one place where YAML itself could not be read.
+pub fn parse(source: &str, sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Result<Node, Problem> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+    };
+    let raw: Option<Spanned<Raw>> =
+        serde_saphyr::from_str_with_options(source, options).map_err(|error| syntax(&error))?;
+    let Some(raw) = raw else {
+        let value = Value::Map(Vec::new());
+        return Ok(Node { path: String::new(), place: Place::default(), lines: 0..=0, value });
+    };
+    Ok(Convert { source, sources, problems }.node(raw, String::new()))
+}
+
+/// Says what the parser stumbled over. Of its messages only those about syntax are passed on, since others may
+/// quote a value.
+fn syntax(error: &serde_saphyr::Error) -> Problem {
+    use serde_saphyr::Error;
+    let place = error.location().map_or(Place::default(), |at| Place { width: 1, ..place(&at) });
+    let message = match error.without_snippet() {
+        Error::ExternalMessage { msg, .. } => format!("this is not YAML: {msg}"),
+        Error::MultipleDocuments { .. } => "there is more than one document (`---`)".to_owned(),
+        Error::UnknownAnchor { .. } => "an alias (`*name`) has no anchor (`&name`)".to_owned(),
+        Error::Eof { .. } => "the file ends in the middle of something".to_owned(),
+        _ => "this YAML cannot be read".to_owned(),
+    };
+    Problem::new(place, message, "mind the indentation, and quote values that hold `: `, ` #`, `{`, `[`, `*` or `&`")
+}
+
+fn place(at: &Location) -> Place {
+    let width = usize::try_from(at.span().len()).unwrap_or(0);
+    Place { line: number(at.line()), column: number(at.column()), width }
+}
+
+fn number(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(0)
+}
+
+struct Convert<'a, 's> {
+    source: &'a str,
+    sources: &'a Sources<'s>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Convert<'a, '_> {
+    fn node(&mut self, raw: Spanned<Raw>, path: String) -> Node {
+        let at = place(&raw.referenced);
+        let first_line = number(raw.defined.line());
+        let lines = first_line..=first_line + self.slice(&raw.defined).trim_end().matches('\n').count();
+        let value = match raw.value {
+            Raw::Null => Value::Null,
+            Raw::Text(text) => self.scalar(&text, at, &path),
+            Raw::Plain => self.scalar(self.slice(&raw.defined), at, &path),
+            Raw::List(items) => Value::List(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, item)| self.node(item, format!("{path}[{index}]")))
+                    .collect(),
+            ),
+            Raw::Map(entries) => Value::Map(self.entries(entries, &path)),
+        };
+        Node { path, place: at, lines, value }
+    }
+
+    fn entries(&mut self, raw: Vec<(Spanned<String>, Spanned<Raw>)>, path: &str) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::with_capacity(raw.len());
+        for (key, value) in raw {
+            let key_place = place(&key.referenced);
+            let below = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
+            if let Some(first) = entries.iter().find(|entry| entry.key == key.value) {
+                let remedy = format!("it stands in line {} already: leave one of them out", first.key_place.line);
+                self.problems.push(Problem::new(key_place, format!("{below} is written twice"), remedy));
+            }
+            let node = self.node(value, below);
+            entries.push(Entry { key: key.value, key_place, node });
+        }
+        entries
+    }
+
+    fn scalar(&mut self, text: &str, at: Place, path: &str) -> Value {
+        match fill::fill(text, self.sources) {
+            Ok(Filled { text, origins, has_literal }) => Value::Scalar(Scalar { text, origins, has_literal }),
+            Err(fault) => {
+                self.problems.push(Problem::new(at, format!("{path}: {}", fault.message), fault.remedy));
+                Value::Unfilled
+            }
+        }
+    }
+
+    /// The text of a scalar as it stands in the file.
+    fn slice(&self, at: &Location) -> &'a str {
+        let (Some(start), Some(length)) = (at.span().byte_offset(), at.span().byte_len()) else { return "" };
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+        self.source.get(start..end).unwrap_or("")
+    }
+}
+
+/// The YAML as serde-saphyr hands it over.
+enum Raw {
+    Null,
+    Text(String),
+    /// A number or a truth value; its text is taken from the file.
+    Plain,
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+        Raw::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
+        Ok(Raw::Plain)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Raw, E> {
+        Ok(Raw::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Raw::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            list.push(entry);
+        }
+        Ok(Raw::Map(list))
+    }
+}
