@@ -14,8 +14,9 @@ mod schema;
 mod state;
 mod topics;
 
-use crate::config::{self as configuration, Config, Loaded, Pack, Problems};
+use crate::config::{self as configuration, Config, Loaded, NamedText, Pack, Problems};
 use crate::pipeline::{Digests, Input, InputStart, OutOfRange, Pipeline};
+use crate::policy::Policy;
 use crate::rules::{Catalogue, PackFile};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
@@ -107,11 +108,11 @@ fn load(path: &Path) -> Result<Loaded, Problems> {
     Ok(loaded)
 }
 
-/// What the loops need, of a configuration: the packs are read here, since the configuration knows no rules.
+/// What the loops need, of a configuration. Packs and policy are parsed here: the configuration only fetched them.
 fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
     let catalogue = catalogue(&config.packs)?;
-    let digests =
-        Digests { config: config.digest, packs: catalogue.digest.clone(), policy: config.policy.digest.clone() };
+    let policy = policy(config.policy_file.as_ref())?;
+    let digests = Digests { config: config.digest, packs: catalogue.digest.clone(), policy: policy.digest.clone() };
     Ok(Pipeline {
         kafka: config.kafka,
         inputs: config.input.into_iter().map(|input| Input { topic: input.name, format: input.format }).collect(),
@@ -126,7 +127,7 @@ fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
         clickhouse: config.clickhouse,
         mask_key: config.mask_key,
         catalogue,
-        policy: config.policy,
+        policy,
         alert: config.alert,
         detect_threads: config.detect_threads,
         digests,
@@ -146,6 +147,12 @@ fn catalogue(packs: &[Pack]) -> anyhow::Result<Catalogue> {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Usage(lines.join("\n")).into()
     })
+}
+
+/// The policy of a configuration; without one nothing is limited.
+fn policy(file: Option<&NamedText>) -> anyhow::Result<Policy> {
+    let Some(file) = file else { return Ok(Policy::default()) };
+    Policy::parse(&file.text).map_err(|error| Usage(format!("{}:\n{error}", file.name)).into())
 }
 
 /// Sends log lines to stderr: text, or JSON. `RUST_LOG` narrows or widens them.

@@ -2,7 +2,7 @@
 //!
 //! It reads the file and what the file names, and connects to nothing.
 
-use super::{Exit, PipelineFile};
+use super::{Exit, PipelineFile, pipeline_of};
 use std::io::{self, Write};
 
 /// Arguments of `weir check`.
@@ -14,17 +14,17 @@ pub struct Args {
 
 /// Checks. What is wrong comes back as the error.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let config = args.pipeline.load()?.config;
-    let topics: Vec<&str> = config.input.iter().map(|topic| &*topic.name).collect();
+    let pipeline = pipeline_of(args.pipeline.load()?.config)?;
+    let topics: Vec<&str> = pipeline.inputs.iter().map(|input| &*input.topic).collect();
     let file = args.pipeline.config.display();
     writeln!(
         io::stdout(),
         "{file}: can be used\n  reads {} from {}\n  writes to {} at {}\n  digest {}",
         topics.join(", "),
-        config.kafka.brokers,
-        config.clickhouse.database,
-        config.clickhouse.url,
-        config.digest,
+        pipeline.kafka.brokers,
+        pipeline.clickhouse.database,
+        pipeline.clickhouse.url,
+        pipeline.digests.config,
     )?;
     Ok(Exit::Done)
 }

@@ -10,7 +10,6 @@ use super::written::{self, DAY_MS, Pipeline};
 use super::{Config, InputTopic, Loaded, NamedText, Pack};
 use crate::limits::TRANSACTION_TIMEOUT_MS;
 use crate::model::evidence::MaskKey;
-use crate::policy::Policy;
 use crate::{alert, clickhouse, kafka};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -45,7 +44,6 @@ pub fn resolve(mut written: Pipeline, sources: &Sources<'_>, problems: &mut Vec<
     let warnings = resolver.warnings;
     let policy_file = policy_file.flatten();
     let config = Config {
-        policy: policy(policy_file.as_ref()),
         policy_file,
         kafka: kafka?,
         clickhouse: clickhouse?,
@@ -63,14 +61,6 @@ pub fn resolve(mut written: Pipeline, sources: &Sources<'_>, problems: &mut Vec<
     };
     let effective = serde_saphyr::to_string(&written).expect("sections are mappings of text and numbers");
     Some(Loaded { config, effective })
-}
-
-/// What the stream judges by. Parsing the file is the policy room's.
-fn policy(file: Option<&NamedText>) -> Policy {
-    match file {
-        None => Policy::default(),
-        Some(file) => Policy { digest: hex(&Sha256::digest(file.text.as_bytes())), ..Policy::default() },
-    }
 }
 
 fn threads(written: Threads) -> usize {
