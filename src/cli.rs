@@ -14,9 +14,8 @@ mod schema;
 mod state;
 mod topics;
 
-use crate::config::{self as configuration, Config, Loaded, NamedText, Pack, Problems};
+use crate::config::{self as configuration, Config, Loaded, Pack, Problems};
 use crate::pipeline::{Digests, Input, InputStart, OutOfRange, Pipeline};
-use crate::policy::Policy;
 use crate::rules::{Catalogue, PackFile};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
@@ -108,11 +107,11 @@ fn load(path: &Path) -> Result<Loaded, Problems> {
     Ok(loaded)
 }
 
-/// What the loops need, of a configuration. Packs and policy are parsed here: the configuration only fetched them.
+/// What the loops need, of a configuration. Packs are parsed here: the configuration knows no rules.
 fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
     let catalogue = catalogue(&config.packs)?;
-    let policy = policy(config.policy_file.as_ref())?;
-    let digests = Digests { config: config.digest, packs: catalogue.digest.clone(), policy: policy.digest.clone() };
+    let digests =
+        Digests { config: config.digest, packs: catalogue.digest.clone(), policy: config.policy.digest.clone() };
     Ok(Pipeline {
         kafka: config.kafka,
         inputs: config.input.into_iter().map(|input| Input { topic: input.name, format: input.format }).collect(),
@@ -127,7 +126,7 @@ fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
         clickhouse: config.clickhouse,
         mask_key: config.mask_key,
         catalogue,
-        policy,
+        policy: config.policy,
         alert: config.alert,
         detect_threads: config.detect_threads,
         digests,
@@ -147,12 +146,6 @@ fn catalogue(packs: &[Pack]) -> anyhow::Result<Catalogue> {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Usage(lines.join("\n")).into()
     })
-}
-
-/// The policy of a configuration; without one nothing is limited.
-fn policy(file: Option<&NamedText>) -> anyhow::Result<Policy> {
-    let Some(file) = file else { return Ok(Policy::default()) };
-    Policy::parse(&file.text).map_err(|error| Usage(format!("{}:\n{error}", file.name)).into())
 }
 
 /// Sends log lines to stderr: text, or JSON. `RUST_LOG` narrows or widens them.
@@ -249,7 +242,7 @@ mod tests {
             "weir schema apply -c f",
             "weir schema status -c f",
             "weir generate --seed 7 --count 50000 --principals 300 --incidents 0.02 --end 2026-11-01T00:00:00Z --truth t",
-            "weir generate -c f --topic llm.events --brokers a:1",
+            "weir generate -c f --topic llm.events",
             "weir state reset -c f --partition 3",
         ];
         for line in lines {

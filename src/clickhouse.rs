@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a query or a statement may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long an idle connection is kept, in ms: less than the 3 s after which older servers close theirs.
+/// How long an idle connection is kept: less than the 3 s after which older servers close theirs.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Longest text of the server's that goes into an error.
@@ -65,7 +65,7 @@ pub struct Client {
 impl Client {
     /// Connects to nothing yet.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        if !config.url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty()) {
+        if config.url.strip_prefix("http://").is_none_or(str::is_empty) {
             return Err(ConfigError::Url(config.url.clone()));
         }
         if !is_identifier(&config.database) {

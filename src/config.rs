@@ -24,6 +24,7 @@ pub use problem::{Place, Problem, Problems};
 
 use crate::decode::Format;
 use crate::model::evidence::MaskKey;
+use crate::policy::Policy;
 use crate::{alert, clickhouse, kafka};
 use fill::Sources;
 use section::Written;
@@ -44,6 +45,7 @@ pub struct Config {
     pub mask_key: MaskKey,
     /// In the order of the file.
     pub packs: Vec<Pack>,
+    pub policy: Policy,
     /// The policy as it was read; `None` without one.
     pub policy_file: Option<NamedText>,
     pub alert: alert::Config,

@@ -44,7 +44,7 @@
 //! # Rooms
 //!
 //! The modules below stand in the order in which they may know each other: a room names only rooms above it
-//! (`tests/tidy.rs` checks it). From [`limits`] to [`ledger`] all is synchronous and pure: no clock, no randomness,
+//! (`tests/tidy.rs` checks it). From [`limits`] to [`tables`] all is synchronous and pure: no clock, no randomness,
 //! no I/O. [`faults`] is nothing unless the tests' feature of that name is on.
 
 pub mod limits;
@@ -57,8 +57,8 @@ pub mod detect;
 pub mod score;
 pub mod judge;
 pub mod alert;
-pub mod tables;
 pub mod ledger;
+pub mod tables;
 pub mod kafka;
 pub mod clickhouse;
 pub mod pipeline;

@@ -18,6 +18,10 @@ use crate::model::uid::Uid;
 use native::{BlockWriter, Buffer, Compressor, Kind};
 use std::ops::Range;
 
+/// What each piece of a block that was too large should come to. Pieces compress a little worse than the whole,
+/// and one that is too large again costs a second cut.
+const PIECE_BYTES: usize = limits::RECORD_MAX_BYTES - limits::RECORD_MAX_BYTES / 16;
+
 /// Rows of one table, ready to be inserted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -54,6 +58,9 @@ pub struct Column<T: Table> {
     value: Value<T>,
 }
 
+/// Takes the texts of an array, one a call.
+type Each<'f> = &'f mut dyn FnMut(&str);
+
 /// How a row fills a column. The variant is the column's type in the block.
 enum Value<T: Table> {
     /// When the block was closed: the same in all its rows, since tables are partitioned by it.
@@ -78,7 +85,7 @@ enum Value<T: Table> {
     NullableTime(fn(&T::Row<'_>) -> Option<i64>),
     NullableUuid(fn(&T::Row<'_>) -> Option<[u8; 16]>),
     /// Calls its second argument with each text.
-    Strings(fn(&T::Row<'_>, &mut dyn FnMut(&str))),
+    Strings(fn(&T::Row<'_>, Each<'_>)),
     Hashes(for<'r> fn(&'r T::Row<'_>) -> &'r [[u8; 16]]),
 }
 
@@ -211,16 +218,16 @@ impl<T: Table> Builder<T> {
     /// itself, and its producer says that it is too large.
     pub fn take(&mut self, block_time_ms: i64) -> Vec<Block> {
         let mut blocks = Vec::new();
-        let mut waiting = vec![0..self.rows];
+        let mut waiting = Vec::new();
+        if self.rows > 0 {
+            waiting.push(0..self.rows);
+        }
         while let Some(rows) = waiting.pop() {
-            if rows.is_empty() {
-                continue;
-            }
             let block = self.encode(rows.clone(), block_time_ms);
             if block.body.len() <= limits::RECORD_MAX_BYTES || rows.len() == 1 {
                 blocks.push(block);
             } else {
-                let pieces = (block.body.len() / limits::RECORD_MAX_BYTES + 1).min(rows.len());
+                let pieces = (block.body.len() / PIECE_BYTES + 1).min(rows.len());
                 waiting.extend(split(&rows, pieces).rev());
             }
         }

@@ -1,4 +1,6 @@
 //! Alerts as receivers see them, and that they depend on the principal's facts alone.
+//!
+//! What a throttle is by itself is tested beside it.
 
 use super::*;
 use crate::judge::judge;

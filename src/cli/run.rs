@@ -1,4 +1,6 @@
 //! `weir run`: the service. Starts the loops of a role and ends when told to, or when one cannot go on.
+//!
+//! The loops themselves are in the pipeline room; here are their configuration, their log and their signals.
 
 use super::{Exit, PipelineFile, pipeline_of};
 use crate::config::Config;

@@ -1,4 +1,6 @@
 //! `weir state reset`: recovers a partition whose marker and committed offset disagree.
+//!
+//! What a reset does, and what it means, is the pipeline room's.
 
 use super::{Exit, PipelineFile, pipeline_of};
 use crate::pipeline::reset;

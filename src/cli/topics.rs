@@ -1,4 +1,6 @@
 //! `weir topics plan|apply`: what the topics should be, and making those that are missing.
+//!
+//! Which topics there are, and how they are set, is the kafka room's.
 
 use super::{Exit, PipelineFile, pipeline_of};
 use crate::kafka::topics::{Admin, Finding, Spec, specs};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Part of the token: goes up with every change to [`PINNED`].
+/// Part of the token: goes up whenever what every insert says in its URL changes (`PINNED`).
 pub const SETTINGS_VERSION: u32 = 1;
 
 /// What every insert says in its URL.

@@ -2,9 +2,8 @@
 //!
 //! Migrations are numbered files, embedded, forward-only, and never changed once released: a database remembers
 //! the checksum of each. `apply` runs what is missing. Two that run at once do the same and end in the same,
-//! because every statement says `IF NOT EXISTS` or its like and a version is noted under a token that ClickHouse
-//! takes once; but ClickHouse has no transactions over statements, so of two migrations that *move data* only
-//! one may run: start one job, not one for each replica. A migration that stops half-way is run again as a whole.
+//! because every statement says `IF NOT EXISTS` or its like; but ClickHouse has no transactions over statements, so
+//! of two migrations that *move data* only one may run: start one job, not one for each replica. A migration that stops half-way is run again as a whole.
 //!
 //! Whoever inserts needs a [`SchemaProof`], and only [`check`] makes one. Nothing here drops or moves anything.
 
@@ -180,23 +179,26 @@ pub async fn apply(client: &Client, mut report: impl FnMut(&Step)) -> Result<Sta
     Ok(status(client).await?)
 }
 
-/// Notes that a migration was applied. The token makes it one row when two do so at once.
+/// Notes that a migration was applied. Two that apply at once both note it, which does no harm.
 async fn note(client: &Client, migration: &Migration) -> Result<(), Failure> {
     let Migration { version, name, .. } = migration;
-    let checksum = migration.checksum();
     let sql = format!(
         "INSERT INTO `{}`.schema_migrations (version, name, checksum, applied_by) VALUES \
-         ({version}, '{name}', '{checksum}', concat(currentUser(), ' with weir {}'))",
+         ({version}, '{name}', '{}', concat(currentUser(), ' with weir {}'))",
         client.database,
+        migration.checksum(),
         env!("CARGO_PKG_VERSION")
     );
-    let token = format!("migration/{version}/{checksum}");
-    client.execute(&sql, &[("insert_deduplication_token", &token), ("async_insert", "0")]).await
+    client.execute(&sql, &[("async_insert", "0")]).await
 }
 
-/// The checksums of what was applied, by version.
+/// The checksums of what was applied, by version. Two that differ for one version make one that is nobody's.
 async fn applied(client: &Client) -> Result<BTreeMap<u32, String>, Failure> {
-    let sql = format!("SELECT version, checksum FROM `{}`.schema_migrations ORDER BY version", client.database);
+    let sql = format!(
+        "SELECT version, arrayStringConcat(groupUniqArray(checksum), ' and ') AS checksum \
+         FROM `{}`.schema_migrations GROUP BY version",
+        client.database
+    );
     let rows = match client.query_json(&sql).await {
         // UNKNOWN_TABLE, UNKNOWN_DATABASE
         Err(Failure { code: Some(60 | 81), .. }) => return Ok(BTreeMap::new()),
@@ -235,7 +237,7 @@ async fn preparation(client: &Client) -> Result<Option<Step>, Failure> {
         "CREATE TABLE IF NOT EXISTS `{database}`.schema_migrations\n(\n    \
          version UInt32,\n    name String,\n    checksum String COMMENT 'SHA-256 of the file',\n    \
          applied_at DateTime64(3, 'UTC') DEFAULT now64(3),\n    applied_by String\n)\n\
-         ENGINE = MergeTree\nORDER BY version\nSETTINGS non_replicated_deduplication_window = 1000\n\
+         ENGINE = MergeTree\nORDER BY version\n\
          COMMENT 'Which migrations of weir were applied'"
     ));
     Ok(Some(Step { title: "database and table of migrations".into(), statements, migration: None }))

@@ -201,7 +201,7 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 /// The shortest way to write a number of units: in the largest that divides it.
 fn written_with_unit(value: u64, units: &[(&str, u64)]) -> String {
     let (unit, size) =
-        units.iter().find(|(_, size)| value >= *size && value % size == 0).unwrap_or(&units[units.len() - 1]);
+        units.iter().find(|(_, size)| value >= *size && value.is_multiple_of(*size)).unwrap_or(&units[units.len() - 1]);
     format!("{}{unit}", value / size)
 }
 

@@ -10,6 +10,7 @@ use super::written::{self, DAY_MS, Pipeline};
 use super::{Config, InputTopic, Loaded, NamedText, Pack};
 use crate::limits::TRANSACTION_TIMEOUT_MS;
 use crate::model::evidence::MaskKey;
+use crate::policy::Policy;
 use crate::{alert, clickhouse, kafka};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -39,11 +40,12 @@ pub fn resolve(mut written: Pipeline, sources: &Sources<'_>, problems: &mut Vec<
     let input = resolver.input(&written);
     let mask_key = resolver.mask_key(written.redaction.hmac_key_file.as_ref());
     let packs = resolver.packs(&written.detection.packs);
-    let policy_file = written.policy.as_ref().map(|policy| resolver.file(policy));
+    let policy = resolver.policy(written.policy.as_ref());
     let alert = resolver.alert(&written);
     let warnings = resolver.warnings;
-    let policy_file = policy_file.flatten();
+    let (policy, policy_file) = policy?;
     let config = Config {
+        policy,
         policy_file,
         kafka: kafka?,
         clickhouse: clickhouse?,
@@ -61,6 +63,11 @@ pub fn resolve(mut written: Pipeline, sources: &Sources<'_>, problems: &mut Vec<
     };
     let effective = serde_saphyr::to_string(&written).expect("sections are mappings of text and numbers");
     Some(Loaded { config, effective })
+}
+
+/// What the stream judges by; the error says what is wrong with the text.
+fn parse_policy(text: &str) -> Result<Policy, String> {
+    Policy::parse(text).map_err(|error| error.to_string())
 }
 
 fn threads(written: Threads) -> usize {
@@ -217,7 +224,7 @@ impl Resolver<'_, '_> {
 
     fn clickhouse(&mut self, written: &written::ClickHouse) -> Option<clickhouse::Config> {
         let kept = written.retention.interactions;
-        let days = u32::try_from(kept.ms / DAY_MS).ok().filter(|days| *days > 0 && kept.ms % DAY_MS == 0);
+        let days = u32::try_from(kept.ms / DAY_MS).ok().filter(|days| *days > 0 && kept.ms.is_multiple_of(DAY_MS));
         let Some(retention_days) = days else {
             let message = "clickhouse.retention.interactions is not a number of days";
             return self.refuse(kept.place, message, "write whole days, at least one: 400d");
@@ -252,6 +259,19 @@ impl Resolver<'_, '_> {
             input.push(InputTopic { name: name.clone(), format: topic.topic.format.0 });
         }
         input
+    }
+
+    /// The policy and its file; without one there is nothing to judge by.
+    fn policy(&mut self, written: Option<&Text>) -> Option<(Policy, Option<NamedText>)> {
+        let Some(name) = written else { return Some((Policy::default(), None)) };
+        let file = self.file(name)?;
+        match parse_policy(&file.text) {
+            Ok(policy) => Some((policy, Some(file))),
+            Err(reason) => {
+                let message = format!("`{}` is no policy that weir can use: {reason}", file.name);
+                self.refuse(name.place, message, "mend the policy file")
+            }
+        }
     }
 
     /// Never made up: two instances with two keys would call equal values different.

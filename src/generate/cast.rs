@@ -1,4 +1,6 @@
 //! Who calls what: principals of uneven diligence, applications, and the models they use.
+//!
+//! What they say, and when, stands beside this file.
 
 use super::phrases::{ANALYSIS, CODE, DOCUMENTS, SUPPORT, Topic};
 use super::random::Random;

@@ -1,4 +1,6 @@
 //! A plain producer for generated traffic: idempotent, without transactions, as a capture point's would be.
+//!
+//! It promises nothing but that what was sent has landed, and tells where: the truth file needs that.
 
 use super::Config;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -274,3 +274,115 @@ fn redact<'a>(interaction: &Interaction<'a>, hits: &[Hit<'a>], key: &MaskKey) ->
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn example() -> Facts<'static> {
+        Facts {
+            position: Position { topic: "llm.events", partition: 3, offset: 912 },
+            index: 1,
+            timestamp_ms: 1_764_061_200_000,
+            time_ms: 1_764_061_199_500,
+            source_id: "chatcmpl-7",
+            conversation: "c-9",
+            principal: Principal { kind: PrincipalKind::User, value: "ada" },
+            application: "helpdesk",
+            provider: "openai",
+            model: "gpt-5",
+            destination: Destination { host: "api.openai.com", port: 443, scheme: "https", tls_version: "1.3" },
+            input_tokens: Some(120),
+            output_tokens: None,
+            status: 200,
+            latency_ms: Some(850),
+            content_state: ContentState::Full,
+            warnings: Warnings(1 << 9),
+            messages: 2,
+            input_bytes: 2_048,
+            output_bytes: 300,
+            part_hashes: vec![[7; 16]],
+            key_id: "1f2e3d4c",
+            hits: vec![FactHit {
+                rule: "secret.aws_access_key",
+                rule_version: 2,
+                category: Category::Secret,
+                type_name: "AWS_ACCESS_KEY",
+                severity: Severity::High,
+                confidence: Confidence::from_permille(950),
+                direction: Direction::Input,
+                role: Role::User,
+                part_kind: PartKind::Text,
+                message: 0,
+                part: 0,
+                start: 14,
+                end: 34,
+                masked: Cow::Borrowed("AKIA********2MND"),
+                hmac: [9; 16],
+            }],
+            hits_dropped: 300,
+        }
+    }
+
+    fn encoded(facts: &Facts<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        facts.encode(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn its_bytes_are_fixed() {
+        let hex: String = encoded(&example()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let golden = concat!(
+            "010a6c6c6d2e6576656e74730390070180faeda3d76698f2eda3d7660a63686174636d706c2d3703632d390103616461",
+            "0868656c706465736b066f70656e6169056770742d350e6170692e6f70656e61692e636f6dbb0305687474707303312e",
+            "337900c801d306018004028010ac020831663265336434630107070707070707070707070707070707ac020115736563",
+            "7265742e6177735f6163636573735f6b657902010e4157535f4143434553535f4b455904b60701020100000e2210414b",
+            "49412a2a2a2a2a2a2a2a324d4e4409090909090909090909090909090909",
+        );
+        assert_eq!(hex, golden, "a changed encoding is a new VERSION");
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let mut bytes = encoded(&example());
+        bytes[0] = VERSION + 1;
+        assert_eq!(Facts::decode(&bytes), Err(CodecError::Version { found: VERSION + 1, known: VERSION }));
+        assert_eq!(Facts::decode(&[]), Err(CodecError::Truncated));
+    }
+
+    proptest! {
+        #[test]
+        fn it_comes_back(
+            offset in 0..i64::MAX, time_ms: i64, name: String, tokens in proptest::option::of(0..u64::MAX - 1),
+            hashes in proptest::collection::vec(any::<[u8; 16]>(), 0..4), hits in 0usize..4, confidence in 0u16..=1_000,
+        ) {
+            let mut facts = example();
+            facts.position.offset = offset;
+            facts.time_ms = time_ms;
+            facts.application = &name;
+            facts.input_tokens = tokens;
+            facts.part_hashes = hashes;
+            let mut hit = facts.hits[0].clone();
+            hit.confidence = Confidence::from_permille(confidence);
+            hit.masked = Cow::Borrowed(&name);
+            facts.hits = vec![hit; hits];
+            let bytes = encoded(&facts);
+            prop_assert_eq!(Facts::decode(&bytes), Ok(facts));
+            // Every shorter record is refused, and so is a longer one.
+            for end in 0..bytes.len() {
+                prop_assert!(Facts::decode(&bytes[..end]).is_err());
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert_eq!(Facts::decode(&longer), Err(CodecError::Trailing(1)));
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused_without_a_panic(mut bytes: Vec<u8>) {
+            let _ = Facts::decode(&bytes);
+            bytes.insert(0, VERSION);
+            let _ = Facts::decode(&bytes);
+        }
+    }
+}

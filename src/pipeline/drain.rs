@@ -1,4 +1,6 @@
 //! Ending: the first SIGTERM or SIGINT lets the loops finish what they do, a second one ends the process at once.
+//!
+//! What there is to finish, and by when, each loop knows itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

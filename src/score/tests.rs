@@ -1,4 +1,6 @@
 //! The state as others see it: its bytes, its bounds, and that it depends on the facts alone.
+//!
+//! Each scorer's arithmetic is tested beside it.
 
 use super::*;
 use crate::limits;

@@ -1,4 +1,6 @@
 //! Consecutive outbox records that are inserted together: one body a table, which is their blocks one after another.
+//!
+//! A group knows its bytes and their names. When it is sent, and what becomes of it, is the store loop's matter.
 
 use super::super::header;
 use super::intent::Intent;

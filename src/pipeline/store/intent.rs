@@ -1,4 +1,6 @@
 //! The intent: which run of the outbox is being inserted, in the metadata of the store group's committed offset.
+//!
+//! Only its text is here; when it is committed, and what it promises, stands in the store loop.
 
 use std::fmt;
 
