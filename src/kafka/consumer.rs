@@ -169,8 +169,8 @@ impl Consumer {
         Ok(Consumer { inner, letters })
     }
 
-    /// Asks about a loop's group without joining it. Offsets that are committed through it are taken only while
-    /// the group has no members.
+    /// Asks about a loop's group without joining it. Whoever commits through it looks at `members` first: the broker
+    /// takes offsets in a transaction from one who is no member, although the group has some.
     pub fn outside(config: &Config, stage: &str) -> Result<Self, KafkaError> {
         let (post, letters) = channel();
         let context = Letters { post, closing: AtomicBool::new(false) };
@@ -236,6 +236,12 @@ impl Consumer {
         let metadata = self.inner.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
         let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
         Ok(found.map(|found| found.partitions().len() as i32).filter(|&count| count > 0))
+    }
+
+    /// How many members a loop's group has; those that ended stay until their session does.
+    pub fn members(&self, group: &str) -> Result<usize, KafkaError> {
+        let groups = self.inner.fetch_group_list(Some(group), REQUEST_TIMEOUT)?;
+        Ok(groups.groups().iter().find(|found| found.name() == group).map_or(0, |found| found.members().len()))
     }
 
     /// The id of the cluster, part of every insert's token.

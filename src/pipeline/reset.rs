@@ -2,8 +2,8 @@
 //!
 //! The state is right for the marker, and the offset is not right for the state; so the offset moves to the
 //! marker. What was scored between the two is scored again (offset behind) or was never scored (offset ahead), and
-//! the ledger says so in a row of kind `reset`. It runs with all score instances stopped: the broker refuses the
-//! offset while the group has members.
+//! the ledger says so in a row of kind `reset`. It runs with all score instances stopped, and refuses while the group
+//! has members: the broker would take the offset, and a member's next commit would undo it.
 
 use super::{Broken, Pipeline, block_time_ms, entry, send_blocks};
 use crate::kafka::changelog::{self, MARKER_KEY, RestoreError};
@@ -34,9 +34,11 @@ pub enum ResetError {
     #[error("the chain of resets in the committed offset: {0}")]
     Chain(String),
     #[error(
-        "{0}. While score instances run, or their session (`kafka.session_timeout`) has not ended, the broker refuses \
-         the offset: stop every one of them, wait, and run this again"
+        "group {group} has {members} members: score instances run, or their session (`kafka.session_timeout`) has not \
+         ended. Stop every one of them, wait, and run this again"
     )]
+    Members { group: String, members: usize },
+    #[error("Kafka: {0}")]
     Kafka(String),
 }
 
@@ -60,6 +62,11 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
     let config = &pipeline.kafka;
     let at = TopicPartition { topic: config.topics.facts(), partition };
     let consumer = Consumer::outside(config, "score")?;
+    let group = config.group_of("score");
+    let members = consumer.members(&group)?;
+    if members > 0 {
+        return Err(ResetError::Members { group, members });
+    }
     let committed = consumer.committed(&at)?;
     let offset = committed.as_ref().map(|committed| committed.offset);
     let marker = changelog::restore(config, partition, None, |_, _| Ok(()))?.map(|marker| marker.0);

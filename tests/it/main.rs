@@ -1,0 +1,31 @@
+//! End-to-end tests: the built binaries against a real Kafka and a real ClickHouse, and what must hold whatever
+//! happens to any of them.
+//!
+//! Where a new test goes:
+//!
+//! | file | asks |
+//! |---|---|
+//! | `reconcile.rs` | is everything that was produced there once, in rows, findings, alerts and ledger; are bad events told |
+//! | `crash.rs` | does a death, a pause, a join, a leave or an outage change anything: a line in a table of disturbances |
+//! | `mutation.rs` | is each safeguard needed: a directed scenario that goes red without it |
+//! | `secrecy.rs` | does a planted value leave the input topic in any form |
+//! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
+//! | `schema.rs` | does the schema hold back store, and nothing else |
+//!
+//! What needs no server belongs beside the code, into the unit tests of its room. `harness/` starts servers and
+//! processes, makes traffic and reads back what came of it; it knows nothing of any single test.
+//!
+//! With `KAFKA_BROKERS` and `CLICKHOUSE_URL` set those servers are used; else `deploy/local/services` starts some in
+//! `.local/test`, which stay up for the next run until `make down`. Every test has a topic prefix, a group and
+//! a database of its own, dropped when it passes; what it leaves when it fails lies under `target/it`.
+//! `WEIR_IT_ONLY=score.restore` picks disturbances by a part of their name, `WEIR_IT_JOBS` says how many
+//! scenarios run at once (2). The binary `weir-faults` must be there:
+//! `cargo build --release --features faults --bin weir-faults`.
+
+mod crash;
+mod harness;
+mod layout;
+mod mutation;
+mod reconcile;
+mod schema;
+mod secrecy;
