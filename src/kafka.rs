@@ -6,6 +6,7 @@
 
 pub mod changelog;
 pub mod consumer;
+mod orphans;
 pub mod feeder;
 pub mod producer;
 pub mod topics;

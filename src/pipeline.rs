@@ -326,6 +326,7 @@ impl<'s, S: Stage> Session<'s, S> {
                 self.turn(left.min(Duration::from_millis(50)))?;
             }
             self.commit()?;
+            self.consumer.adopt_orphans()?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! partitions and returns; librdkafka then waits until it is answered with an assign or an unassign. An unanswered
 //! letter would make closing wait for ever, so dropping a [`Consumer`] answers what is left.
 
+use super::orphans::Watch;
 use super::{Config, Member, NextOffset};
 use crate::limits;
 use rdkafka::client::ClientContext;
@@ -124,6 +125,8 @@ impl ConsumerContext for Letters {
 pub struct Consumer {
     inner: BaseConsumer<Letters>,
     letters: Receiver<Letter>,
+    /// `None` outside of a group.
+    watch: Option<Watch>,
 }
 
 /// librdkafka's settings of a loop's consumer.
@@ -166,7 +169,8 @@ impl Consumer {
         let context = Letters { post, closing: AtomicBool::new(false) };
         let inner: BaseConsumer<Letters> = settings(config, member).create_with_context(context)?;
         inner.subscribe(topics)?;
-        Ok(Consumer { inner, letters })
+        let watch = Watch::new(config.group_of(member.stage), config.member_name(member), topics);
+        Ok(Consumer { inner, letters, watch: Some(watch) })
     }
 
     /// Asks about a loop's group without joining it. Whoever commits through it looks at `members` first: the broker
@@ -180,7 +184,7 @@ impl Consumer {
             .set("isolation.level", "read_committed")
             .set("enable.auto.commit", "false")
             .create_with_context(context)?;
-        Ok(Consumer { inner, letters })
+        Ok(Consumer { inner, letters, watch: None })
     }
 
     /// The next record or letter, waiting at most `timeout`. An error is fatal: close and start again.
@@ -242,6 +246,21 @@ impl Consumer {
     pub fn members(&self, group: &str) -> Result<usize, KafkaError> {
         let groups = self.inner.fetch_group_list(Some(group), REQUEST_TIMEOUT)?;
         Ok(groups.groups().iter().find(|found| found.name() == group).map_or(0, |found| found.members().len()))
+    }
+
+    /// Looks now and then whether each partition has an owner, and else has the group distribute them anew. To be
+    /// called between polls; the revoke that it may bring is a letter like any other.
+    pub fn adopt_orphans(&mut self) -> Result<(), KafkaError> {
+        let Consumer { inner, watch: Some(watch), .. } = self else { return Ok(()) };
+        // An answer that fails to come is only a look that is not taken.
+        if !watch.is_due() || !watch.must_act(inner).unwrap_or(false) {
+            return Ok(());
+        }
+        tracing::warn!(group = watch.group, "partitions without an owner: joining anew");
+        let topics: Vec<&str> = watch.topics.iter().map(String::as_str).collect();
+        // Unlike closing, unsubscribing takes a static member out of its group, and that begins a round.
+        inner.unsubscribe();
+        inner.subscribe(&topics)
     }
 
     /// The id of the cluster, part of every insert's token.

@@ -154,6 +154,10 @@ impl Transaction {
         offsets: &[(TopicPartition, NextOffset, String)],
     ) -> Result<Transaction, CommitFailure> {
         let producer = self.0;
+        // librdkafka's main thread sends a heartbeat that is due when it is woken, and this question wakes it. Asked
+        // only right before the offsets are sent, it would bring on the rebalance that the heartbeat tells of, and
+        // with it a new generation, just while they are on their way, nearly every time. Now that is over by then.
+        let _ = consumer.group_metadata();
         drain(&producer.0);
         if !faults::mutated("mutation.send_offsets") {
             producer.send_offsets(consumer, offsets)?;

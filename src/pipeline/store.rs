@@ -195,6 +195,7 @@ impl<'p> Session<'p> {
         let stepped = lanes.iter_mut().try_for_each(|lane| self.step(lane, stop));
         self.lanes = lanes;
         self.deleter.tick();
+        self.consumer.adopt_orphans()?;
         stepped
     }
 
