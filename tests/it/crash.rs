@@ -203,11 +203,8 @@ fn second(site: &Site, instance: &str) -> Weir {
 }
 
 fn dies_at(site: &Site, running: &mut Vec<Weir>, point: &str, action: &str) {
-    let failpoints = if point == "detect.after_poll" {
-        format!("{point}={action}")
-    } else {
-        format!("{SLOW};{point}={action}")
-    };
+    let failpoints =
+        if point == "detect.after_poll" { format!("{point}={action}") } else { format!("{SLOW};{point}={action}") };
     Weir::start(site, Start::instance("weir-1").failpoints(&failpoints)).wait_killed();
     running.push(Weir::start(site, Start::instance("weir-1").failpoints(SLOW)));
 }

@@ -16,7 +16,8 @@ fn store_waits_for_its_schema_and_nothing_else_does() {
     let input = topic_name("schema-input");
     let events = traffic(41, 3_000);
     let places = fill_keyed(&kafka, &input, 2, &events);
-    let site = Site::with("schema", std::slice::from_ref(&input), Options { without_schema: true, ..Options::default() });
+    let site =
+        Site::with("schema", std::slice::from_ref(&input), Options { without_schema: true, ..Options::default() });
     let status = site.try_weir(&["schema", "status"]);
     assert_eq!(status.status.code(), Some(1), "status fails while rows could not be inserted");
 

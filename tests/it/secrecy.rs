@@ -20,8 +20,7 @@ pub struct Secrets {
 
 impl Secrets {
     pub fn of(events: &[Generated]) -> Self {
-        let values: Vec<&str> =
-            events.iter().filter_map(|event| event.truth.as_ref()?.value.as_deref()).collect();
+        let values: Vec<&str> = events.iter().filter_map(|event| event.truth.as_ref()?.value.as_deref()).collect();
         Secrets::new(&values)
     }
 
@@ -55,7 +54,9 @@ impl Secrets {
         let mut seen = std::collections::BTreeSet::new();
         for input in &site.inputs {
             for record in site.kafka.dump(input, Isolation::Uncommitted) {
-                seen.extend(self.found(record.value.as_deref().unwrap_or_default()).into_iter().map(|(index, _)| index));
+                seen.extend(
+                    self.found(record.value.as_deref().unwrap_or_default()).into_iter().map(|(index, _)| index),
+                );
             }
         }
         assert_eq!(seen.len(), self.values, "the search finds each value in the input");

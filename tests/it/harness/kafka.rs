@@ -184,7 +184,11 @@ impl Kafka {
     /// An error while a transaction on this topic is undecided.
     fn decided(&self, topic: &str) -> Result<(), String> {
         let (stable, ends) = (self.watermarks(&self.committed, topic), self.ends(topic));
-        if stable == ends { Ok(()) } else { Err(format!("{topic}: open transactions: stable {stable:?}, end {ends:?}")) }
+        if stable == ends {
+            Ok(())
+        } else {
+            Err(format!("{topic}: open transactions: stable {stable:?}, end {ends:?}"))
+        }
     }
 
     fn watermarks(&self, consumer: &BaseConsumer, topic: &str) -> Vec<i64> {
@@ -224,7 +228,8 @@ impl Kafka {
     pub fn has_read_all(&self, group: &str, topic: &str) -> Result<(), String> {
         self.decided(topic)?;
         let committed = self.committed(group, topic);
-        let offset = |partition: &i32| committed.get(partition).map_or(Offset::Beginning, |(at, _)| Offset::Offset(*at));
+        let offset =
+            |partition: &i32| committed.get(partition).map_or(Offset::Beginning, |(at, _)| Offset::Offset(*at));
         let from: Vec<_> = (0..self.partitions(topic)).map(|partition| (partition, offset(&partition))).collect();
         let left = self.read(topic, Isolation::Committed, &from).len();
         let intents = committed.values().filter(|(_, metadata)| metadata.starts_with("1;")).count();

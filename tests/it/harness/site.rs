@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const KEY: &str = "a key that only the end-to-end tests use";
 
 /// Ceilings that the generator's bursts cross and nothing else does.
-const POLICY: &str = "version: it-1\nlimits: { per_principal: { requests_per_minute: 120, tokens_per_minute: 200000 } }\n";
+const POLICY: &str =
+    "version: it-1\nlimits: { per_principal: { requests_per_minute: 120, tokens_per_minute: 200000 } }\n";
 
 /// weir's own topics, without the prefix.
 pub const OWN_TOPICS: [&str; 5] = ["facts", "state", "outbox", "alerts", "dead-letters"];

@@ -44,7 +44,10 @@ impl Snapshot {
     pub fn take(site: &Site) -> Self {
         let mut parts = BTreeMap::new();
         for table in TABLES {
-            parts.insert(table, site.db.lines(&format!("SELECT * EXCEPT (block_time, block_id) FROM {table} ORDER BY ALL")));
+            parts.insert(
+                table,
+                site.db.lines(&format!("SELECT * EXCEPT (block_time, block_id) FROM {table} ORDER BY ALL")),
+            );
         }
         parts.insert("alerts", alerts(site));
         parts.insert("states", states(site));
