@@ -11,6 +11,7 @@
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
+//! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
 //! What needs no server belongs beside the code, into the unit tests of its room. `harness/` starts servers and
 //! processes, makes traffic and reads back what came of it; it knows nothing of any single test.
@@ -25,7 +26,10 @@
 mod crash;
 mod harness;
 mod layout;
+mod migrations;
 mod mutation;
+mod on_clickhouse;
 mod reconcile;
 mod schema;
 mod secrecy;
+mod tables;
