@@ -26,6 +26,9 @@ const INPUT_PARTITIONS: i32 = 4;
 /// At most 500 events/s a thread: some seconds in which something can happen.
 const SLOW: &str = "detect.after_poll=sleep(2)";
 
+/// A commit takes so long that its instance can be killed while it is giving partitions back.
+const SLOW_COMMITS: &str = "detect.after_poll=sleep(1);detect.after_produce=sleep(2000)";
+
 /// Past the session of a site, and past the open transaction's timeout.
 const PAST_SESSION: Duration = Duration::from_secs(14);
 
@@ -34,6 +37,9 @@ const PAST_SESSION: Duration = Duration::from_secs(14);
 enum Disturbance {
     /// One of two dies at a failpoint and is started again.
     DiesAt(&'static str, &'static str),
+    /// The first is killed between the two rounds of the rebalance that the second brings on, and started again:
+    /// it gets its place back without a second round, in which the second would have got its share.
+    DiesBetweenRounds,
     /// One of two is killed and never comes back.
     KilledForGood,
     /// A second and a third instance join.
@@ -50,7 +56,9 @@ enum Disturbance {
 
 /// Counts are such that the instance has committed something before, and dies with more to come.
 const DISTURBANCES: &[(&str, Disturbance)] = {
-    use Disturbance::{ClickHouseAway, ClickHouseKilled, DiesAt, Join, KilledForGood, Leave, Stopped};
+    use Disturbance::{
+        ClickHouseAway, ClickHouseKilled, DiesAt, DiesBetweenRounds, Join, KilledForGood, Leave, Stopped,
+    };
     &[
         ("detect.after_poll", DiesAt("detect.after_poll", "300*sleep(2)->return")),
         ("detect.after_produce", DiesAt("detect.after_produce", "4*off->return")),
@@ -63,6 +71,7 @@ const DISTURBANCES: &[(&str, Disturbance)] = {
         ("store.after_intent", DiesAt("store.after_intent", "1*off->return")),
         ("store.between_tables", DiesAt("store.between_tables", "1*off->return")),
         ("store.before_commit", DiesAt("store.before_commit", "1*off->return")),
+        ("between_rounds", DiesBetweenRounds),
         ("killed_for_good", KilledForGood),
         ("join", Join),
         ("leave", Leave),
@@ -156,11 +165,13 @@ fn disturbed(reference: &Undisturbed, name: &str, disturbance: Disturbance) {
         .then(|| OwnClickHouse::start(name));
     let options = Options { clickhouse_url: own.as_ref().map(|own| own.url.as_str()), ..Options::default() };
     let site = Site::with(&format!("crash-{name}"), std::slice::from_ref(&reference.input), options);
-    let mut first = Weir::start(&site, Start::instance("weir-0").failpoints(SLOW));
+    let pace = if matches!(disturbance, Disturbance::DiesBetweenRounds) { SLOW_COMMITS } else { SLOW };
+    let mut first = Weir::start(&site, Start::instance("weir-0").failpoints(pace));
     first.wait_for_log(&["assigned", "detect"]);
     let mut running = vec![first];
     match disturbance {
         Disturbance::DiesAt(point, action) => dies_at(&site, &mut running, point, action),
+        Disturbance::DiesBetweenRounds => between_rounds(&site, &mut running),
         Disturbance::KilledForGood => second(&site, "weir-1").kill(),
         Disturbance::Join => {
             running.push(second(&site, "weir-1"));
@@ -184,7 +195,11 @@ fn disturbed(reference: &Undisturbed, name: &str, disturbance: Disturbance) {
         }
     }
     site.settle(&mut running.iter_mut().collect::<Vec<_>>());
+    let again: usize = running.iter().map(|weir| weir.log_text().matches("starting again").count()).sum();
     running.into_iter().for_each(Weir::stop);
+    if again > 0 {
+        say(&format!("crash: {name}: loops started again {again} times"));
+    }
     let snapshot = Snapshot::take(&site);
     snapshot.assert_equal(&reference.snapshot, name);
     reference.expected().assert_rows(&site);
@@ -209,6 +224,20 @@ fn dies_at(site: &Site, running: &mut Vec<Weir>, point: &str, action: &str) {
     running.push(Weir::start(site, Start::instance("weir-1").failpoints(SLOW)));
 }
 
+/// What the second has been promised in the first round must find an owner all the same.
+fn between_rounds(site: &Site, running: &mut Vec<Weir>) {
+    let mut second = Weir::start(site, Start::instance("weir-1").failpoints(SLOW));
+    second.wait_for_log(&["assigned", "detect", "partitions=0"]);
+    running.remove(0).kill();
+    let mut first = Weir::start(site, Start::instance("weir-0").failpoints(SLOW));
+    wait_until("a member that gives away what nobody owns", PATIENCE, || {
+        let told = [&first, &second].iter().any(|weir| weir.log_text().contains("partitions without an owner"));
+        if told { Ok(()) } else { Err("no word of it in the logs".into()) }
+    });
+    first.wait_for_log(&["assigned", "detect"]);
+    running.extend([first, second]);
+}
+
 /// A minute without ClickHouse: alerts go on meanwhile.
 fn away(site: &Site, own: &OwnClickHouse, running: &mut [Weir]) {
     own.toggle_http();
@@ -222,10 +251,10 @@ fn away(site: &Site, own: &OwnClickHouse, running: &mut [Weir]) {
 fn killed_amid_inserts(site: &Site, own: &OwnClickHouse) {
     let mut seen = 0;
     for _ in 0..3 {
-        wait_until("further rows, or the last of them", PATIENCE, || {
+        seen = wait_until("further rows, or the last of them", PATIENCE, || {
             let rows = site.db.ask("SELECT count() FROM interactions", "TSV")?;
             let rows: u64 = rows.trim().parse().map_err(|_| format!("no number: {rows}"))?;
-            if rows > seen || rows + 100 > EVENTS { Ok(seen = rows) } else { Err(format!("{rows} rows")) }
+            if rows > seen || rows + 100 > EVENTS { Ok(rows) } else { Err(format!("{rows} rows")) }
         });
         own.kill();
         std::thread::sleep(Duration::from_millis(500));
