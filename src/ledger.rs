@@ -43,7 +43,7 @@ pub struct Entry<'a> {
     pub events: u64,
     /// Interactions decoded from them.
     pub interactions: u64,
-    /// Records that went to the dead letters.
+    /// Dead letters of the range: one a record, or one for each interaction of a record that could not be used.
     pub rejects: u64,
     /// Offsets in the range that held no record: compacted, expired, or taken by a transaction's marker.
     pub gaps: u64,

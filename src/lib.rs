@@ -38,7 +38,7 @@
 //! Facts are a pure function of the event; rows, alerts and state are functions of the principal's own sequence of
 //! facts. Time is the event's, ids are hashes ([`model::uid`]), and nothing waits for a clock. So two runs over the
 //! same topics give the same rows, alerts and states, which is what the crash tests compare. Only `block_time`,
-//! `block_id` and where coverage rows begin and end may differ. One exception is named in [`limits`]: past a bound
+//! `block_id` and where coverage rows begin and end (and so their hashes and instance) may differ. One exception is named in [`limits`]: past a bound
 //! on principals, further ones share a bucket for each application.
 //!
 //! # Rooms

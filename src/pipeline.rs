@@ -34,6 +34,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Most records that one transaction reads: bounds its output when a loop catches up.
 const RECORDS_PER_TRANSACTION: usize = 20_000;
 
+/// Most bytes of rows, before compression, that one transaction gathers.
+const BYTES_PER_TRANSACTION: usize = 32 << 20;
+
 /// How often the same name may be fenced before it is taken for two processes that share it.
 const FENCED_MOST: usize = 3;
 /// The span in which that counts.
@@ -128,6 +131,13 @@ pub enum Failure {
     Other { stage: &'static str, message: String },
 }
 
+impl Failure {
+    /// Whether it is fatal only at the start. A broker that was just started may not know a topic for a moment.
+    fn may_pass(&self) -> bool {
+        matches!(self, Failure::MissingTopic { .. })
+    }
+}
+
 /// Runs the loops of a role until they are told to stop or one of them cannot go on.
 pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop) -> Result<(), Failure> {
     let scanner = detection::Scanner::new(&pipeline.catalogue)?;
@@ -180,8 +190,11 @@ pub trait Stage {
     /// Writes what completes a transaction, and returns the metadata to commit with each partition's offset.
     fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken>;
 
-    /// The transaction is committed; the partitions are where `progress` says.
-    fn committed(&mut self, consumer: &Consumer, progress: &[Progress]);
+    /// Bytes that wait for `seal`.
+    fn waiting_bytes(&self) -> usize;
+
+    /// Looks after what belongs to no transaction, with nothing open; the partitions are where `progress` says.
+    fn tick(&mut self, consumer: &Consumer, progress: &[Progress]);
 
     /// Lets a partition go: nothing of it may be used or written afterwards.
     fn forget(&mut self, at: &TopicPartition);
@@ -241,15 +254,17 @@ pub struct Progress {
 /// Runs a stage until it is told to stop: session after session, each from what is committed.
 pub fn run_stage<S: Stage>(stage: &mut S, pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
     let Member { stage: name, .. } = stage.member();
-    let mut fenced = Fenced::default();
+    let (mut fenced, mut first) = (Fenced::default(), true);
     while !stop.is_set() {
+        let first = std::mem::take(&mut first);
         let ended = match Session::open(stage, &pipeline.kafka) {
             Ok(session) => session.run(pipeline.kafka.commit_interval_ms, stop),
             Err(broken) => Err(broken),
         };
         match ended {
             Ok(()) => return Ok(()),
-            Err(Broken::Fatal(failure)) => return Err(failure),
+            Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
+            Err(Broken::Fatal(failure)) => tracing::warn!(loop = name, %failure, "starting again"),
             Err(Broken::Again(reason)) => tracing::warn!(loop = name, reason, "starting again"),
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = name, reason, "fenced; starting again");
@@ -318,7 +333,7 @@ impl<'s, S: Stage> Session<'s, S> {
     fn turns(&mut self, interval: Duration, stop: &Stop) -> Result<(), Broken> {
         while !stop.is_set() {
             let tick = Instant::now() + interval;
-            while self.records < RECORDS_PER_TRANSACTION {
+            while self.records < RECORDS_PER_TRANSACTION && self.stage.waiting_bytes() < BYTES_PER_TRANSACTION {
                 let left = tick.saturating_duration_since(Instant::now());
                 if left.is_zero() || stop.is_set() {
                     break;
@@ -326,6 +341,7 @@ impl<'s, S: Stage> Session<'s, S> {
                 self.turn(left.min(Duration::from_millis(50)))?;
             }
             self.commit()?;
+            self.stage.tick(&self.consumer, &self.owned);
             self.consumer.adopt_orphans()?;
         }
         Ok(())
@@ -366,6 +382,16 @@ impl<'s, S: Stage> Session<'s, S> {
     }
 
     fn assigned(&mut self, partitions: Vec<TopicPartition>) -> Result<(), Broken> {
+        let starts = self.take_on(partitions);
+        // A letter is always answered, or closing would wait for ever.
+        self.consumer.answer_assign(starts.as_deref().unwrap_or_default())?;
+        tracing::info!(loop = self.stage.member().stage, partitions = self.owned.len(), "assigned");
+        starts.map(|_| ())
+    }
+
+    fn take_on(&mut self, partitions: Vec<TopicPartition>) -> Result<Vec<(TopicPartition, NextOffset)>, Broken> {
+        // A restore may take longer than a transaction may stay open.
+        self.commit()?;
         let mut starts = Vec::new();
         for at in partitions {
             let committed = self.consumer.committed(&at)?;
@@ -378,9 +404,7 @@ impl<'s, S: Stage> Session<'s, S> {
                 Start::Stopped(reason) => stopped(&at, &reason),
             }
         }
-        self.consumer.answer_assign(&starts)?;
-        tracing::info!(loop = self.stage.member().stage, partitions = self.owned.len(), "assigned");
-        Ok(())
+        Ok(starts)
     }
 
     /// A barrier: what is done is committed, and nothing of these partitions is written afterwards.
@@ -401,7 +425,6 @@ impl<'s, S: Stage> Session<'s, S> {
 
     fn commit(&mut self) -> Result<(), Broken> {
         if self.records == 0 {
-            self.stage.committed(&self.consumer, &self.owned);
             return Ok(());
         }
         let member = self.stage.member();
@@ -417,7 +440,6 @@ impl<'s, S: Stage> Session<'s, S> {
         faults::point(member.point(Point::AfterProduce));
         self.transaction = Some(transaction.commit(&self.consumer, &offsets)?);
         faults::point(member.point(Point::AfterCommit));
-        self.stage.committed(&self.consumer, &self.owned);
         self.owned.iter_mut().for_each(|progress| progress.moved = false);
         self.records = 0;
         Ok(())
@@ -475,7 +497,6 @@ impl Member {
 /// Headers of an outbox record.
 mod header {
     pub const TABLE: &str = "weir-table";
-    pub const ROWS: &str = "weir-rows";
     pub const BLOCK_ID: &str = "weir-block-id";
     pub const BLOCK_TIME: &str = "weir-block-time";
 }
@@ -491,7 +512,6 @@ fn send_blocks(out: &Transaction, config: &kafka::Config, blocks: &[Block]) -> R
             value: Some(&block.body),
             headers: &[
                 (header::TABLE, block.table),
-                (header::ROWS, &block.rows.to_string()),
                 (header::BLOCK_ID, &Uid(block.block_id).to_string()),
                 (header::BLOCK_TIME, &block.block_time_ms.to_string()),
             ],

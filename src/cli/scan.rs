@@ -9,7 +9,7 @@ use crate::judge::judge;
 use crate::model::evidence::MaskKey;
 use crate::model::facts::{FactHit, Facts};
 use crate::model::finding::Finding;
-use crate::model::reject::Reject;
+use crate::model::reject::{Reason, Reject};
 use crate::model::{Event, Interaction, Position, Severity};
 use crate::policy::Policy;
 use crate::rules::Catalogue;
@@ -19,6 +19,7 @@ use bumpalo::Bump;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Finds what the stream would find, in files or stdin.
@@ -177,7 +178,7 @@ impl<W: Write> Scan<'_, W> {
                     let position = Position { topic: name, partition: 0, offset };
                     let timestamp_ms = Event::WITHOUT_TIMESTAMP;
                     let event = Event { position, timestamp_ms, payload: Some(&line), format_header: None };
-                    self.event(&event)?;
+                    self.caught(&event)?;
                 }
                 Envelope::Kcat => self.kcat(name, offset, &line)?,
             }
@@ -196,11 +197,20 @@ impl<W: Write> Scan<'_, W> {
             let mut pairs = pairs.clone();
             pairs.find(|pair| pair[0].as_deref() == Some(wanted)).and_then(|pair| pair[1].as_deref())
         };
-        self.event(&Event {
+        self.caught(&Event {
             position: Position { topic: &wrapped.topic, partition: wrapped.partition, offset: wrapped.offset },
             timestamp_ms: wrapped.ts,
             payload: wrapped.payload.as_deref().map(str::as_bytes),
             format_header: named("weir-format").or_else(|| named("content-type")),
+        })
+    }
+
+    /// Like the stream: an event that makes weir panic is a reject, and its neighbours are not touched.
+    fn caught(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
+        catch_unwind(AssertUnwindSafe(|| self.event(event))).unwrap_or_else(|_| {
+            self.scratch = Scratch::default();
+            self.reject(event, &Reject::new(Reason::Panic, "the decoder or a rule failed on this event"));
+            Ok(())
         })
     }
 

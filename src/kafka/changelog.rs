@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// The marker's key. A principal's key holds a colon, so none can be this.
 pub const MARKER_KEY: &[u8] = b"marker";
 
+/// How long a predecessor's transaction may take to be decided, and a broker to be silent.
+const RESTORE_WAIT: Duration = Duration::from_millis(limits::RESTORE_WAIT_MS);
+
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -63,7 +66,8 @@ impl RestoreError {
 
 /// Reads the changelog of a partition up to its last stable record, giving each state record to `apply`, and
 /// returns the marker. With `committed` it waits until the marker has reached that offset, and refuses when the two
-/// differ; without, it takes what is there.
+/// differ; without, it takes what is there. Only what stands at the end of the partition is a verdict: a broker that
+/// is silent is an error to be tried again.
 pub fn restore(
     config: &Config,
     partition: i32,
@@ -72,14 +76,16 @@ pub fn restore(
 ) -> Result<Option<NextOffset>, RestoreError> {
     let topic = config.topics.state();
     let failed = |error| RestoreError::Kafka { topic: topic.clone(), partition, error };
-    let Some(consumer) = open(config, &topic, partition).map_err(failed)? else {
-        return check(topic, partition, None, committed);
+    let Some(consumer) = open(config, &topic, partition, committed.is_some()).map_err(failed)? else {
+        return Ok(None);
     };
-    let deadline = Instant::now() + Duration::from_millis(limits::RESTORE_WAIT_MS);
     let mut marker: Option<NextOffset> = None;
+    let mut heard = Instant::now();
+    let mut behind_since: Option<Instant> = None;
     loop {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(record)) => {
+                (heard, behind_since) = (Instant::now(), None);
                 let key = record.key().unwrap_or_default();
                 let read = match (key, record.payload()) {
                     (MARKER_KEY, Some(value)) => read_marker(value).map(|next| marker = Some(next)),
@@ -98,13 +104,16 @@ pub fn restore(
                 if committed.is_none() || reached >= committed {
                     return check(topic, partition, marker, committed);
                 }
+                behind_since.get_or_insert_with(Instant::now);
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(failed(error)),
             Some(Err(error)) => tracing::warn!(%error, topic, partition, "reading state back"),
             None => {}
         }
-        if Instant::now() > deadline {
-            return check(topic, partition, marker, committed);
+        match behind_since {
+            Some(since) if since.elapsed() > RESTORE_WAIT => return check(topic, partition, marker, committed),
+            None if heard.elapsed() > RESTORE_WAIT => return Err(failed(KafkaError::NoMessageReceived)),
+            _ => {}
         }
     }
 }
@@ -125,8 +134,13 @@ fn check(
     }
 }
 
-/// A consumer of one partition from its start; `None` when there is nothing in it.
-fn open(config: &Config, topic: &str, partition: i32) -> Result<Option<BaseConsumer<Plain>>, KafkaError> {
+/// A consumer of one partition from its start; `None` when there is nothing in it and nothing has to come.
+fn open(
+    config: &Config,
+    topic: &str,
+    partition: i32,
+    expected: bool,
+) -> Result<Option<BaseConsumer<Plain>>, KafkaError> {
     let consumer: BaseConsumer<Plain> = config
         .client()
         // No group is joined; librdkafka wants a name for assigned partitions all the same.
@@ -142,7 +156,8 @@ fn open(config: &Config, topic: &str, partition: i32) -> Result<Option<BaseConsu
         .create_with_context(Plain)?;
     // Asking first makes the connection. An assignment before there is one waits for a timer: 500 ms a partition.
     let (low, high) = consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)?;
-    if low == high {
+    // The end is the last stable offset: of a first transaction that is being decided nothing shows yet.
+    if low == high && !expected {
         return Ok(None);
     }
     let mut list = TopicPartitionList::new();

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// How long one request of a commit may take before it is made again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long an undecided request is made again.
+const GIVE_UP: Duration = Duration::from_secs(60);
+
 /// Where librdkafka's own log lines go. Delivery reports are not looked at: a record that could not be written
 /// makes the commit fail.
 struct Reports;
@@ -194,12 +197,16 @@ impl Producer {
     }
 
     /// Makes a transactional call until it is decided: what can be retried and what timed out (its outcome is
-    /// unknown, and the same call again asks for it) is made again.
+    /// unknown, and the same call again asks for it) is made again. After a while it is given up as refused: opening
+    /// the same transactional id anew decides it too, and the loop starts from what is committed then.
     fn retried(&self, call: impl Fn(&BaseProducer<Reports>) -> Result<(), KafkaError>) -> Result<(), CommitFailure> {
+        let begun = Instant::now();
         loop {
             match call(&self.0) {
                 Ok(()) => return Ok(()),
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && !error.is_fatal() => {
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && !error.is_fatal() && begun.elapsed() < GIVE_UP =>
+                {
                     tracing::warn!(%error, "a transaction's request is made again");
                     self.0.poll(Duration::from_millis(20));
                 }

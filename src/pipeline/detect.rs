@@ -78,50 +78,68 @@ impl<'p> Detect<'p> {
         }
     }
 
-    /// The offset at which a partition without a committed one starts.
-    fn first_start(&self, consumer: &Consumer, at: &TopicPartition) -> Result<NextOffset, Broken> {
-        let (low, high) = consumer.watermarks(at)?;
-        if self.pipeline.input_start == InputStart::Earliest || !self.is_first_start(consumer, at)? {
-            return Ok(NextOffset(low));
-        }
-        // Committed at once, for every partition: one that is handed on before its first record starts here too.
-        for partition in 0..consumer.partitions_of(&at.topic)?.unwrap_or(0) {
-            let other = TopicPartition { topic: at.topic.clone(), partition };
-            if consumer.committed(&other)?.is_none() {
-                let (_, end) = consumer.watermarks(&other)?;
-                consumer.commit(&other, NextOffset(end), &Chain::default().to_metadata())?;
+    /// Where a partition without a committed offset starts: at the configured end when nothing was ever read, at the
+    /// log's start when it was added later. When facts are there and the whole group has no offset, its offsets have
+    /// expired or were deleted: starting anywhere would be a guess, and at the log's start it would double everything.
+    fn first_start(&self, consumer: &Consumer, at: &TopicPartition) -> Result<Start, Broken> {
+        let mut without = Vec::new();
+        let mut with = 0;
+        for topic in self.topics() {
+            for partition in 0..consumer.partitions_of(&topic)?.unwrap_or(0) {
+                let other = TopicPartition { topic: topic.clone(), partition };
+                match consumer.committed(&other)? {
+                    Some(_) => with += 1,
+                    None => without.push(other),
+                }
             }
         }
-        Ok(NextOffset(consumer.committed(at)?.map_or(high, |committed| committed.offset)))
+        let (low, _) = consumer.watermarks(at)?;
+        if with > 0 {
+            // Somebody else may have committed for it since it was looked at.
+            let next = consumer.committed(at)?.map_or(low, |committed| committed.offset);
+            return Ok(Start::At(NextOffset(next)));
+        }
+        if self.has_facts(consumer)? {
+            let group = self.pipeline.kafka.group_of("detect");
+            return Ok(Start::Stopped(format!(
+                "group {group} has no committed offsets although there are facts: they expired or were deleted. Set \
+                 them (kafka-consumer-groups.sh --reset-offsets) to where the table coverage ends, and start again"
+            )));
+        }
+        if self.pipeline.input_start == InputStart::Earliest {
+            return Ok(Start::At(NextOffset(low)));
+        }
+        // Committed at once, for every partition: one that another takes on a moment later starts at the end too.
+        for other in &without {
+            let (_, end) = consumer.watermarks(other)?;
+            consumer.commit(other, NextOffset(end), &Chain::default().to_metadata())?;
+        }
+        let (_, high) = consumer.watermarks(at)?;
+        Ok(Start::At(NextOffset(consumer.committed(at)?.map_or(high, |committed| committed.offset))))
     }
 
-    /// Whether nothing was ever read of a topic: no partition has an offset and there are no facts.
-    fn is_first_start(&self, consumer: &Consumer, at: &TopicPartition) -> Result<bool, Broken> {
-        for partition in 0..consumer.partitions_of(&at.topic)?.unwrap_or(0) {
-            if consumer.committed(&TopicPartition { topic: at.topic.clone(), partition })?.is_some() {
-                return Ok(false);
-            }
-        }
+    /// Whether facts were ever written.
+    fn has_facts(&self, consumer: &Consumer) -> Result<bool, Broken> {
         for partition in 0..self.pipeline.kafka.topics.facts_partitions {
             let facts = TopicPartition { topic: self.names.facts.clone(), partition };
             if consumer.watermarks(&facts)?.1 > 0 {
-                return Ok(false);
+                return Ok(true);
             }
         }
-        Ok(true)
+        Ok(false)
     }
 
-    fn dead_letter(&mut self, event: &Event<'_>, reject: Reject, out: &Transaction) -> Result<(), Broken> {
-        let letter = DeadLetter::new(
-            event.position,
-            event.timestamp_ms,
-            "detect",
-            reject,
-            event.payload,
-            &self.pipeline.mask_key,
-        );
-        self.dead_letters.push(&letter);
-        send_dead_letter(out, &self.names.dead_letters, &letter)
+    /// Writes the dead letters of one event. Its payload is hashed once: it may be large, and hold many rejects.
+    fn dead_letters(&mut self, event: &Event<'_>, rejects: Vec<Reject>, out: &Transaction) -> Result<(), Broken> {
+        let Some(first) = rejects.first().cloned() else { return Ok(()) };
+        let Event { position, timestamp_ms, payload, .. } = *event;
+        let letter = DeadLetter::new(position, timestamp_ms, "detect", first, payload, &self.pipeline.mask_key);
+        for reject in rejects {
+            let letter = DeadLetter { reject, ..letter.clone() };
+            self.dead_letters.push(&letter);
+            send_dead_letter(out, &self.names.dead_letters, &letter)?;
+        }
+        Ok(())
     }
 
     /// Decodes and scans an event and writes its facts; returns how many interactions it had and what was rejected.
@@ -210,7 +228,10 @@ impl Stage for Detect<'_> {
                 Ok(chain) => (chain, NextOffset(committed.offset)),
                 Err(error) => return Ok(Start::Stopped(format!("the chain in its committed offset: {error}"))),
             },
-            None => (Chain::default(), self.first_start(consumer, at)?),
+            None => match self.first_start(consumer, at)? {
+                Start::At(next) => (Chain::default(), next),
+                stopped => return Ok(stopped),
+            },
         };
         let (low, high) = consumer.watermarks(at)?;
         let mut gap = None;
@@ -249,9 +270,7 @@ impl Stage for Detect<'_> {
             }
         };
         tally.rejects += rejects.len() as u64;
-        for reject in rejects {
-            self.dead_letter(&event, reject, out)?;
-        }
+        self.dead_letters(&event, rejects, out)?;
         self.lanes[index].tally = tally;
         self.arena.reset();
         if self.arena.allocated_bytes() > ARENA_KEEPS_BYTES {
@@ -278,7 +297,11 @@ impl Stage for Detect<'_> {
         Ok(metadata)
     }
 
-    fn committed(&mut self, _: &Consumer, _: &[Progress]) {}
+    fn waiting_bytes(&self) -> usize {
+        self.dead_letters.bytes()
+    }
+
+    fn tick(&mut self, _: &Consumer, _: &[Progress]) {}
 
     fn forget(&mut self, at: &TopicPartition) {
         self.lanes.retain(|lane| lane.at != *at);

@@ -1,8 +1,8 @@
 //! `weir state reset`: recovers a partition of weir.facts whose marker and committed offset disagree.
 //!
 //! The state is right for the marker, and the offset is not right for the state; so the offset moves to the
-//! marker. What was scored between the two is scored again (offset behind) or was never scored (offset ahead), and
-//! the ledger says so in a row of kind `reset`. It runs with all score instances stopped, and refuses while the group
+//! marker. Facts between the two had been scored (offset behind) and are not scored again, or had been passed over
+//! (offset ahead) and are scored now; the ledger says so in a row of kind `reset`. It runs with all score instances stopped, and refuses while the group
 //! has members: the broker would take the offset, and a member's next commit would undo it.
 
 use super::{Broken, Pipeline, block_time_ms, entry, send_blocks};
@@ -62,11 +62,7 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
     let config = &pipeline.kafka;
     let at = TopicPartition { topic: config.topics.facts(), partition };
     let consumer = Consumer::outside(config, "score")?;
-    let group = config.group_of("score");
-    let members = consumer.members(&group)?;
-    if members > 0 {
-        return Err(ResetError::Members { group, members });
-    }
+    refuse_members(&consumer, config.group_of("score"))?;
     let committed = consumer.committed(&at)?;
     let offset = committed.as_ref().map(|committed| committed.offset);
     let marker = changelog::restore(config, partition, None, |_, _| Ok(()))?.map(|marker| marker.0);
@@ -87,6 +83,8 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
         ..entry(pipeline, &at)
     }));
 
+    // Again, as late as can be: reading the state back may have taken long.
+    refuse_members(&consumer, config.group_of("score"))?;
     let out = Producer::open(config, Member { stage: "reset", thread: 0 })?.begin()?;
     let time_ms = block_time_ms();
     send_blocks(&out, config, &coverage.take(time_ms))?;
@@ -103,4 +101,11 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
         Err(failure) => return Err(ResetError::Kafka(failure.to_string())),
     }
     Ok(Reset { committed: offset, marker, next, gaps })
+}
+
+fn refuse_members(consumer: &Consumer, group: String) -> Result<(), ResetError> {
+    match consumer.members(&group)? {
+        0 => Ok(()),
+        members => Err(ResetError::Members { group, members }),
+    }
 }

@@ -5,14 +5,15 @@
 //! which facts the state holds; so state, rows, alerts and offsets move together or not at all.
 
 use super::{Broken, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
-use crate::alert::Alert;
 use crate::judge::{Judged, judge};
 use crate::kafka::changelog::{self, MARKER_KEY};
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
 use crate::model::codec::CodecError;
 use crate::model::facts::Facts;
+use crate::model::finding::Finding;
 use crate::model::reject::{DeadLetter, Reason, Reject};
+use crate::model::uid::Uid;
 use crate::score::State;
 use crate::tables::Builder;
 use crate::tables::dead_letters::DeadLetters;
@@ -23,6 +24,9 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
+
+/// Most buckets for the applications of principals past the bound on these.
+const OVERFLOW_BUCKETS: usize = 1_000;
 
 /// How often old facts are looked for and deleted.
 const FACTS_DELETION_EVERY: Duration = Duration::from_secs(60);
@@ -84,31 +88,22 @@ impl<'p> Score<'p> {
             .expect("records come only of partitions that were restored")
     }
 
-    /// Scores one record of facts: rows are gathered, alerts written, the principal's state swapped.
-    fn score(&mut self, index: usize, facts: &Facts<'_>, out: &Transaction) -> Result<(), Broken> {
+    /// Takes over what was scored: rows are gathered, alerts written, the principal's state swapped.
+    fn keep(&mut self, index: usize, facts: &Facts<'_>, scored: Scored<'_>, out: &Transaction) -> Result<(), Broken> {
         let Score { pipeline, names, partitions, interactions, findings: rows, .. } = self;
-        let partition = &mut partitions[index];
-        let key = facts.principal.to_string();
-        let state_key = state_key(&partition.states, &key, facts);
-        // On a copy, so that a panic half-way leaves the principal's record as it was.
-        let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
-        faults::panics("fault.score_panics");
-        let scores = score::score(&mut state, facts, &pipeline.policy.limits);
-        let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
-        let alerts: Vec<Option<Alert<'_>>> =
-            findings.iter().map(|finding| alert::throttle(&mut state, facts, finding, &pipeline.alert)).collect();
+        let Scored { state_key, state, findings, alerts } = scored;
         interactions.push(&interactions::Row {
             facts,
             findings: findings.len() as u32,
             max_severity: findings.iter().map(|finding| finding.severity).max(),
         });
         for (finding, alert) in findings.iter().zip(&alerts) {
-            let alert_uid = alert.as_ref().map(|alert| alert.id);
-            rows.push(&findings::Row { facts, finding, alert_uid });
+            rows.push(&findings::Row { facts, finding, alert_uid: alert.as_ref().map(|alert| alert.id) });
             if let Some(alert) = alert {
-                send_alert(out, &names.alerts, pipeline.kafka.topics.alerts_partitions, &key, alert)?;
+                alert.send(out, &names.alerts, pipeline.kafka.topics.alerts_partitions)?;
             }
         }
+        let partition = &mut partitions[index];
         partition.changed.insert(state_key.clone());
         partition.states.insert(state_key, state);
         Ok(())
@@ -146,27 +141,73 @@ impl<'p> Score<'p> {
     }
 }
 
-/// The key under which a principal's state is kept: its own, or past the bound on principals the bucket of its
-/// application.
-fn state_key(states: &HashMap<Box<str>, State>, key: &str, facts: &Facts<'_>) -> Box<str> {
-    if states.len() < limits::PRINCIPALS_PER_PARTITION || states.contains_key(key) {
-        key.into()
-    } else {
-        format!("overflow:{}", facts.application).into()
+/// What came of one record of facts, before anything of it is kept or sent.
+struct Scored<'f> {
+    state_key: Box<str>,
+    state: State,
+    findings: Vec<Finding<'f>>,
+    /// One a finding.
+    alerts: Vec<Option<Rendered>>,
+}
+
+/// An alert, ready to be sent.
+struct Rendered {
+    id: Uid,
+    key: String,
+    value: Vec<u8>,
+    headers: Vec<(&'static str, String)>,
+}
+
+/// Scores one record of facts. Everything that might fail on odd facts is in here, and nothing is changed: a panic
+/// half-way leaves no trace.
+fn score_facts<'f>(pipeline: &'f Pipeline, partition: &Partition, facts: &'f Facts<'f>) -> Scored<'f> {
+    faults::panics("fault.score_panics");
+    let key = facts.principal.to_string();
+    let state_key = partition.state_key(&key, facts);
+    let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
+    let scores = score::score(&mut state, facts, &pipeline.policy.limits);
+    let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
+    let mut alerts = Vec::with_capacity(findings.len());
+    for finding in &findings {
+        let alert = alert::throttle(&mut state, facts, finding, &pipeline.alert);
+        alerts.push(alert.map(|alert| Rendered {
+            id: alert.id,
+            key: key.clone(),
+            value: alert.value(),
+            headers: alert.headers(),
+        }));
+    }
+    Scored { state_key, state, findings, alerts }
+}
+
+impl Rendered {
+    fn send(&self, out: &Transaction, topic: &str, partitions: i32) -> Result<(), Broken> {
+        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        out.send(Record {
+            topic,
+            partition: Some(partition_of(self.key.as_bytes(), partitions)),
+            key: Some(self.key.as_bytes()),
+            value: Some(&self.value),
+            headers: &headers,
+        })?;
+        Ok(())
     }
 }
 
-fn send_alert(out: &Transaction, topic: &str, partitions: i32, key: &str, alert: &alert::Alert) -> Result<(), Broken> {
-    let headers = alert.headers();
-    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    out.send(Record {
-        topic,
-        partition: Some(partition_of(key.as_bytes(), partitions)),
-        key: Some(key.as_bytes()),
-        value: Some(&alert.value()),
-        headers: &headers,
-    })?;
-    Ok(())
+impl Partition {
+    /// The key under which a principal's state is kept: its own; past the bound on principals the bucket of its
+    /// application, and past the bound on those one bucket for all. Applications are foreign text too.
+    fn state_key(&self, key: &str, facts: &Facts<'_>) -> Box<str> {
+        let known = self.states.len();
+        if known < limits::PRINCIPALS_PER_PARTITION || self.states.contains_key(key) {
+            return key.into();
+        }
+        let bucket = format!("overflow:{}", facts.application);
+        if known < limits::PRINCIPALS_PER_PARTITION + OVERFLOW_BUCKETS || self.states.contains_key(bucket.as_str()) {
+            return bucket.into();
+        }
+        "overflow:".into()
+    }
 }
 
 impl Stage for Score<'_> {
@@ -206,15 +247,16 @@ impl Stage for Score<'_> {
             Err(error) => return Err(Broken::Again(error.to_string())),
         };
         // Without a committed offset (the group's retention is over) the marker wins: the state is right for it.
-        let (low, _) = consumer.watermarks(at)?;
+        let (low, high) = consumer.watermarks(at)?;
         let next = match (offset, marker) {
             (Some(offset), _) => NextOffset(offset),
             (None, Some(marker)) => marker,
             (None, None) => NextOffset(low),
         };
-        if next.0 < low {
+        if next.0 < low || next.0 > high {
             return Ok(Start::Stopped(format!(
-                "facts from offset {} on are gone, the log starts at {low}: run `weir state reset -c FILE --partition {}`",
+                "facts at offset {} are gone, the log holds {low} to {high}: stop every score instance and run \
+                 `weir state reset -c FILE --partition {}`",
                 next.0, at.partition
             )));
         }
@@ -240,8 +282,9 @@ impl Stage for Score<'_> {
                 return Ok(Verdict::Stop(format!("facts at offset {}: {error}", record.offset())));
             }
         };
-        match catch_unwind(AssertUnwindSafe(|| self.score(index, &facts, out))) {
-            Ok(scored) => scored?,
+        let pipeline = self.pipeline;
+        match catch_unwind(AssertUnwindSafe(|| score_facts(pipeline, &self.partitions[index], &facts))) {
+            Ok(scored) => self.keep(index, &facts, scored, out)?,
             Err(_) => self.dead_letter(&facts, payload, out)?,
         }
         Ok(Verdict::Done)
@@ -283,7 +326,11 @@ impl Stage for Score<'_> {
         Ok(metadata)
     }
 
-    fn committed(&mut self, consumer: &Consumer, progress: &[Progress]) {
+    fn waiting_bytes(&self) -> usize {
+        self.interactions.bytes() + self.findings.bytes() + self.dead_letters.bytes()
+    }
+
+    fn tick(&mut self, consumer: &Consumer, progress: &[Progress]) {
         // Old facts are only room on a disk: what fails here is tried again a minute later.
         if let Err(error) = self.delete_old_facts(consumer, progress) {
             tracing::warn!(?error, "deleting old facts");

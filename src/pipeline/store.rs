@@ -34,11 +34,19 @@ const MEMBER: Member = Member { stage: "store", thread: 0 };
 /// Between two looks at the schema while it is not as it should be.
 const SCHEMA_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long one turn lets inserts go on before it polls again.
+/// How long a turn waits for a record while inserts are in flight. They go on in the millisecond that each turn gives
+/// them, so this is short.
 const DRIVE: Duration = Duration::from_millis(5);
 
 /// How long a stop waits for groups in flight; what is not done by then is the successor's, by its intent.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the token of an insert is trusted to be remembered: the window counts 100,000 inserts, and at a hundred
+/// a second that is a quarter of an hour.
+const TOKEN_TRUSTED: Duration = Duration::from_secs(10 * 60);
+
+/// Waits between two attempts of a commit that was refused.
+const COMMIT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits between two attempts of an insert: doubling from the first to the second.
 const BACKOFF_MS: (u64, u64) = (100, 10_000);
@@ -57,12 +65,14 @@ pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let client = Client::new(&pipeline.clickhouse)
         .map_err(|error| Failure::Other { stage: MEMBER.stage, message: error.to_string() })?;
-    let mut fenced = Fenced::default();
+    let (mut fenced, mut first) = (Fenced::default(), true);
     while !stop.is_set() {
         let Some(proof) = await_schema(&runtime, &client, stop) else { return Ok(()) };
+        let first = std::mem::take(&mut first);
         match Session::open(pipeline, &runtime, client.clone(), proof).and_then(|session| session.run(stop)) {
             Ok(()) => return Ok(()),
-            Err(Broken::Fatal(failure)) => return Err(failure),
+            Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
+            Err(Broken::Fatal(failure)) => tracing::warn!(loop = MEMBER.stage, %failure, "starting again"),
             Err(Broken::Again(reason)) => tracing::warn!(loop = MEMBER.stage, reason, "starting again"),
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = MEMBER.stage, reason, "fenced; starting again");
@@ -101,6 +111,9 @@ struct Lane {
     at: TopicPartition,
     /// What the group has committed: the first offset of the next group.
     committed: i64,
+    /// Without a committed offset nobody knows which of the records that were there are stored already: below this
+    /// offset each is a group of its own, and ClickHouse is asked for it first.
+    ask_below: i64,
     /// Records that came and belong to no group yet.
     waiting: VecDeque<OutboxRecord>,
     phase: Phase,
@@ -200,11 +213,20 @@ impl<'p> Session<'p> {
     }
 
     fn assigned(&mut self, partitions: Vec<TopicPartition>) -> Result<(), Broken> {
+        let starts = self.take_on(partitions);
+        // A letter is always answered, or closing would wait for ever.
+        self.consumer.answer_assign(starts.as_deref().unwrap_or_default())?;
+        tracing::info!(loop = MEMBER.stage, partitions = self.lanes.len(), "assigned");
+        starts.map(|_| ())
+    }
+
+    fn take_on(&mut self, partitions: Vec<TopicPartition>) -> Result<Vec<(TopicPartition, NextOffset)>, Broken> {
         let mut starts = Vec::new();
         for at in partitions {
             let committed = self.consumer.committed(&at)?;
             let (low, high) = self.consumer.watermarks(&at)?;
             let offset = committed.as_ref().map_or(low, |committed| committed.offset);
+            let ask_below = if committed.is_none() { high } else { 0 };
             let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
             let resumed = match Intent::parse(&metadata) {
                 Ok(intent) => intent.filter(|intent| intent.first == offset && !faults::mutated("mutation.intent")),
@@ -222,11 +244,9 @@ impl<'p> Session<'p> {
             }
             starts.push((at.clone(), NextOffset(offset)));
             let phase = Phase::Gathering { group: Group::default(), since: Instant::now(), resumed };
-            self.lanes.push(Lane { at, committed: offset, waiting: VecDeque::new(), phase });
+            self.lanes.push(Lane { at, committed: offset, ask_below, waiting: VecDeque::new(), phase });
         }
-        self.consumer.answer_assign(&starts)?;
-        tracing::info!(loop = MEMBER.stage, partitions = self.lanes.len(), "assigned");
-        Ok(())
+        Ok(starts)
     }
 
     /// What is in flight is cancelled, and its end awaited, before the partitions are given back: the broker would
@@ -264,7 +284,8 @@ impl<'p> Session<'p> {
                 return Ok(());
             }
             faults::point("store.after_intent");
-            self.insert(lane, group, false);
+            let ask = group.last() < lane.ask_below;
+            self.insert(lane, group, ask);
         }
         if let Phase::Inserting { group, task } = &mut lane.phase
             && task.is_finished()
@@ -300,7 +321,8 @@ impl<'p> Session<'p> {
                 | RDKafkaErrorCode::Fatal),
             )) => Err(KafkaError::ConsumerCommit(code).into()),
             Err(error) => {
-                tracing::info!(partition = lane.at.partition, %error, "commit is made again");
+                tracing::debug!(partition = lane.at.partition, %error, "commit is made again");
+                std::thread::sleep(COMMIT_PAUSE);
                 Ok(false)
             }
         }
@@ -340,7 +362,8 @@ impl Lane {
         while let Some(record) = self.waiting.front() {
             let fits = match resumed {
                 Some(intent) => record.offset <= intent.last,
-                None => group.takes(record),
+                None if group.is_empty() => true,
+                None => group.takes(record) && group.last() >= self.ask_below,
             };
             if !fits {
                 return;
@@ -356,8 +379,8 @@ impl Lane {
     fn freeze(&mut self, stopping: bool) -> Option<Frozen> {
         let Phase::Gathering { group, since, resumed } = &mut self.phase else { return None };
         if let Some(intent) = resumed {
-            let complete = !self.waiting.is_empty() || group.last() >= intent.last;
-            return complete.then(|| match group.intent(intent.first) == *intent {
+            let complete = !self.waiting.is_empty() || !group.is_empty() && group.last() >= intent.last;
+            return complete.then(|| match group.intent(intent.first).is_of_the_same(intent) {
                 true => Frozen::Resumed(std::mem::take(group)),
                 false => Frozen::Changed(format!(
                     "the records {}-{} are not those whose insert was begun: the outbox was changed. Compare the rows \
@@ -388,8 +411,10 @@ fn gone(group: &str, offset: i64, low: i64, high: i64) -> String {
     )
 }
 
-/// Sends a group, table by table in a fixed order, until ClickHouse has it all.
-async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, first: i64, resumed: bool) {
+/// Sends a group, table by table in a fixed order, until ClickHouse has it all. With `ask`, and after tries of so long
+/// that tokens may be forgotten, ClickHouse is asked first whether it has the rows.
+async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, first: i64, ask: bool) {
+    let begun = Instant::now();
     for (index, (table, block, body)) in group.tables().enumerate() {
         if index > 0 {
             faults::point("store.between_tables");
@@ -397,8 +422,12 @@ async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, fi
         let token = group.token(&target.cluster, &target.topic, partition, first, table, body);
         let body = Bytes::copy_from_slice(body);
         let mut backoff = Backoff::new(first as u64 ^ partition as u64);
-        while let Err(reason) = insert_table(&target, table, block, &body, &token, resumed).await {
-            tracing::warn!(table, partition, reason, "insert is made again");
+        loop {
+            let ask = ask || begun.elapsed() > TOKEN_TRUSTED;
+            match insert_table(&target, table, block, &body, &token, ask).await {
+                Ok(()) => break,
+                Err(reason) => tracing::warn!(table, partition, reason, "insert is made again"),
+            }
             backoff.wait().await;
         }
     }
@@ -410,11 +439,11 @@ async fn insert_table(
     block: BlockName,
     body: &Bytes,
     token: &str,
-    resumed: bool,
+    ask: bool,
 ) -> Result<(), String> {
     // ClickHouse forgets tokens after a while; the block's id is in the rows. One insert is one part, so that any
     // row of the first block means that all of the group are there.
-    if resumed {
+    if ask {
         let present = target.client.block_present(table, &block.id, block.time_ms).await;
         if present.map_err(|failure: ServerFailure| failure.to_string())? {
             return Ok(());

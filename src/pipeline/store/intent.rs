@@ -27,6 +27,12 @@ impl fmt::Display for Intent {
 }
 
 impl Intent {
+    /// Whether two are of the same records and bytes. The settings may differ after an upgrade: who resumes asks
+    /// ClickHouse for the rows first.
+    pub fn is_of_the_same(&self, other: &Intent) -> bool {
+        (self.first, self.last, &self.body) == (other.first, other.last, &other.body)
+    }
+
     /// Reads a committed offset's metadata; empty is no intent.
     pub fn parse(metadata: &str) -> Result<Option<Intent>, String> {
         if metadata.is_empty() {
