@@ -20,6 +20,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long an undecided request is made again.
 const GIVE_UP: Duration = Duration::from_secs(60);
+/// How long a heartbeat and the joining that it leads to take, two short requests; a drain is mostly longer.
+const JOIN_TIME: Duration = Duration::from_millis(5);
 
 /// Where librdkafka's own log lines go. Delivery reports are not looked at: a record that could not be written
 /// makes the commit fail.
@@ -157,11 +159,14 @@ impl Transaction {
         offsets: &[(TopicPartition, NextOffset, String)],
     ) -> Result<Transaction, CommitFailure> {
         let producer = self.0;
-        // librdkafka's main thread sends a heartbeat that is due when it is woken, and this question wakes it. Asked
-        // only right before the offsets are sent, it would bring on the rebalance that the heartbeat tells of, and
-        // with it a new generation, just while they are on their way, nearly every time. Now that is over by then.
+        // librdkafka's main thread sends a heartbeat that is due when it is woken, and asking for metadata wakes it.
+        // Asked only right before the offsets are sent, the question would bring on the rebalance that the heartbeat
+        // tells of, and with it a new generation, just while they are on their way, nearly every time. So it is asked
+        // now too, and what it brings on is over by then.
         let _ = consumer.group_metadata();
+        let asked = Instant::now();
         drain(&producer.0);
+        std::thread::sleep(JOIN_TIME.saturating_sub(asked.elapsed()));
         if !faults::mutated("mutation.send_offsets") {
             producer.send_offsets(consumer, offsets)?;
         }

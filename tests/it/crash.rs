@@ -32,6 +32,12 @@ const SLOW_COMMITS: &str = "detect.after_poll=sleep(1);detect.after_produce=slee
 /// Past the session of a site, and past the open transaction's timeout.
 const PAST_SESSION: Duration = Duration::from_secs(14);
 
+/// Longer than a site has work; a failpoint that was not reached by then will not be.
+const WORK_LASTS: Duration = Duration::from_secs(40);
+
+/// How often a disturbance is tried.
+const TRIES: usize = 3;
+
 /// What happens while a weir works.
 #[derive(Clone, Copy, Debug)]
 enum Disturbance {
@@ -61,12 +67,12 @@ const DISTURBANCES: &[(&str, Disturbance)] = {
     };
     &[
         ("detect.after_poll", DiesAt("detect.after_poll", "300*sleep(2)->return")),
-        ("detect.after_produce", DiesAt("detect.after_produce", "4*off->return")),
-        ("detect.after_commit", DiesAt("detect.after_commit", "4*off->return")),
+        ("detect.after_produce", DiesAt("detect.after_produce", "2*off->return")),
+        ("detect.after_commit", DiesAt("detect.after_commit", "2*off->return")),
         ("detect.restore", DiesAt("detect.restore", "return")),
-        ("score.after_poll", DiesAt("score.after_poll", "200*off->return")),
-        ("score.after_produce", DiesAt("score.after_produce", "4*off->return")),
-        ("score.after_commit", DiesAt("score.after_commit", "4*off->return")),
+        ("score.after_poll", DiesAt("score.after_poll", "100*off->return")),
+        ("score.after_produce", DiesAt("score.after_produce", "2*off->return")),
+        ("score.after_commit", DiesAt("score.after_commit", "2*off->return")),
         ("score.restore", DiesAt("score.restore", "return")),
         ("store.after_intent", DiesAt("store.after_intent", "1*off->return")),
         ("store.between_tables", DiesAt("store.between_tables", "1*off->return")),
@@ -160,17 +166,30 @@ fn nothing_that_happens_changes_the_result() {
     reference.drop_all();
 }
 
+/// Runs a disturbance until it happened: when a rebalance took long, the work can be over before a failpoint is due.
 fn disturbed(reference: &Undisturbed, name: &str, disturbance: Disturbance) {
+    let happened = (0..TRIES).any(|attempt| has_happened(reference, name, attempt, disturbance));
+    assert!(happened, "{name}: the failpoint was not reached in {TRIES} runs");
+}
+
+fn has_happened(reference: &Undisturbed, name: &str, attempt: usize, disturbance: Disturbance) -> bool {
     let own = matches!(disturbance, Disturbance::ClickHouseAway | Disturbance::ClickHouseKilled)
         .then(|| OwnClickHouse::start(name));
     let options = Options { clickhouse_url: own.as_ref().map(|own| own.url.as_str()), ..Options::default() };
-    let site = Site::with(&format!("crash-{name}"), std::slice::from_ref(&reference.input), options);
+    let site = Site::with(&format!("crash-{name}-{attempt}"), std::slice::from_ref(&reference.input), options);
     let pace = if matches!(disturbance, Disturbance::DiesBetweenRounds) { SLOW_COMMITS } else { SLOW };
     let mut first = Weir::start(&site, Start::instance("weir-0").failpoints(pace));
     first.wait_for_log(&["assigned", "detect"]);
     let mut running = vec![first];
     match disturbance {
-        Disturbance::DiesAt(point, action) => dies_at(&site, &mut running, point, action),
+        Disturbance::DiesAt(point, action) => {
+            if !dies_at(&site, &mut running, point, action) {
+                say(&format!("crash: {name}: not reached, once more"));
+                running.into_iter().for_each(Weir::stop);
+                site.drop_all();
+                return false;
+            }
+        }
         Disturbance::DiesBetweenRounds => between_rounds(&site, &mut running),
         Disturbance::KilledForGood => second(&site, "weir-1").kill(),
         Disturbance::Join => {
@@ -206,6 +225,7 @@ fn disturbed(reference: &Undisturbed, name: &str, disturbance: Disturbance) {
     assert_ledger(&site);
     Secrets::of(&reference.events).assert_absent(&site);
     site.drop_all();
+    true
 }
 
 /// Another instance, under load: it has partitions and has committed some of their events.
@@ -217,11 +237,14 @@ fn second(site: &Site, instance: &str) -> Weir {
     weir
 }
 
-fn dies_at(site: &Site, running: &mut Vec<Weir>, point: &str, action: &str) {
+fn dies_at(site: &Site, running: &mut Vec<Weir>, point: &str, action: &str) -> bool {
     let failpoints =
         if point == "detect.after_poll" { format!("{point}={action}") } else { format!("{SLOW};{point}={action}") };
-    Weir::start(site, Start::instance("weir-1").failpoints(&failpoints)).wait_killed();
-    running.push(Weir::start(site, Start::instance("weir-1").failpoints(SLOW)));
+    let is_killed = Weir::start(site, Start::instance("weir-1").failpoints(&failpoints)).was_killed(WORK_LASTS);
+    if is_killed {
+        running.push(Weir::start(site, Start::instance("weir-1").failpoints(SLOW)));
+    }
+    is_killed
 }
 
 /// What the second has been promised in the first round must find an owner all the same.

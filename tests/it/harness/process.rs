@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The program that is released, or the one with failpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,10 +133,28 @@ impl Weir {
         assert!(status.success(), "SIGTERM ended weir with {status}; its end:\n{}", tail(&self.log_text()));
     }
 
-    /// Waits until a failpoint has killed it.
-    pub fn wait_killed(mut self) {
-        let status = self.wait(PATIENCE);
-        assert_eq!(status.signal(), Some(9), "the failpoint should kill; {status}:\n{}", tail(&self.log_text()));
+    /// Waits until a failpoint has killed it; `false`: it was not reached in time, and the instance is ended.
+    pub fn was_killed(mut self, patience: Duration) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            if let Some(status) = self.ended() {
+                assert_eq!(
+                    status.signal(),
+                    Some(9),
+                    "the failpoint should kill; {status}:\n{}",
+                    tail(&self.log_text())
+                );
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
+    /// As `was_killed`, of a failpoint that must be reached.
+    pub fn wait_killed(self) {
+        let log = self.log.clone();
+        assert!(self.was_killed(PATIENCE), "the failpoint was not reached: {}", log.display());
     }
 }
 
