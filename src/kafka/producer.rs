@@ -20,6 +20,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long an undecided request is made again.
 const GIVE_UP: Duration = Duration::from_secs(60);
+
 /// How long a heartbeat and the joining that it leads to take, two short requests; a drain is mostly longer.
 const JOIN_TIME: Duration = Duration::from_millis(5);
 
