@@ -39,7 +39,8 @@ pub struct Args {
     /// Also shows what is below the reporting threshold, marked.
     #[arg(long)]
     all: bool,
-    /// Exits with status 3 when something at least this severe was found: a name or a number from 1 to 6.
+    /// Exits with status 3 when something at least this severe was found (a name or a number from 1 to 6), and with 1
+    /// when something could not be read.
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
     /// Files to read; `-` or none: stdin.
@@ -117,8 +118,12 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     scan.out.flush()?;
     let Tally { interactions, findings, below, rejects, worst } = scan.tally;
     eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
-    let failed = args.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least));
-    Ok(if failed { Exit::Found } else { Exit::Done })
+    Ok(match args.fail_on {
+        Some(least) if worst.is_some_and(|worst| worst >= least) => Exit::Found,
+        // A gate must not open for what nobody could read.
+        Some(_) if rejects > 0 => Exit::Failed,
+        _ => Exit::Done,
+    })
 }
 
 #[derive(Default)]

@@ -63,7 +63,7 @@ impl ClientContext for Letters {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka consumer");
+        tracing::debug!(%error, reason, "kafka consumer");
     }
 }
 
@@ -77,7 +77,7 @@ impl ClientContext for Plain {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "kafka client");
+            tracing::debug!(%error, reason, "kafka client");
         }
     }
 }
@@ -197,8 +197,13 @@ impl Consumer {
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => Ok(Polled::OutOfRange),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error),
             Some(Err(error)) => {
-                // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying.
-                tracing::warn!(%error, "kafka consumer");
+                // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying. Of
+                // brokers its own log lines tell already.
+                let known = [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown];
+                match error.rdkafka_error_code().is_some_and(|code| known.contains(&code)) {
+                    true => tracing::debug!(%error, "kafka consumer"),
+                    false => tracing::warn!(%error, "kafka consumer"),
+                }
                 Ok(Polled::Nothing)
             }
             None => Ok(self.letters.try_recv().map_or(Polled::Nothing, Polled::Letter)),
