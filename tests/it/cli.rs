@@ -83,8 +83,8 @@ fn what_cannot_be_read_is_told_by_its_place_and_never_quoted() {
 
 #[test]
 fn content_that_is_not_understood_is_not_called_full() {
-    // The body of another provider: nothing of it is read, and nobody may take it for clean.
-    let event = r#"{"request": {"system": "s", "prompt": {"text": "x"}}, "response": {"content": [{"text": "y"}]}}"#;
+    // A shape that is not known: nothing of it is read, and nobody may take it for clean.
+    let event = r#"{"request": {"messages": [{"role": "user", "content": {"odd": 1}}]}, "response": {"content": "y"}}"#;
     let output = weir(&["scan"], event.as_bytes());
     assert!(text(&output.stderr).contains("1 interactions, 0 findings"), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("1 of them without content"), "{}", text(&output.stderr));
