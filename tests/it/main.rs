@@ -10,6 +10,7 @@
 //! | `mutation.rs` | is each safeguard needed: a directed scenario that goes red without it |
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
+//! | `closing.rs` | does a consumer close whenever it is asked to |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
@@ -26,6 +27,7 @@
 //! `cargo build --release --features faults --bin weir-faults`.
 
 mod cli;
+mod closing;
 mod crash;
 mod harness;
 mod lapses;
