@@ -55,6 +55,8 @@ pub enum Polled<'c> {
 pub struct Letters {
     post: Sender<Letter>,
     closing: AtomicBool,
+    /// Whether a rebalance was answered while closing.
+    closed: AtomicBool,
 }
 
 impl ClientContext for Letters {
@@ -84,6 +86,12 @@ impl ClientContext for Plain {
 
 impl ConsumerContext for Plain {}
 
+impl Letters {
+    fn new(post: Sender<Letter>) -> Self {
+        Letters { post, closing: AtomicBool::new(false), closed: AtomicBool::new(false) }
+    }
+}
+
 /// Passes a line of librdkafka on.
 pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
@@ -99,7 +107,12 @@ impl ConsumerContext for Letters {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let assign = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Relaxed) {
-            // Nobody reads letters any more: what was done is committed, so only give the partitions back.
+            // Nobody reads letters any more: what was done is committed, so only give the partitions back. Once:
+            // librdkafka takes the first answer for its revoke of everything, whatever it says, and one that comes
+            // when the group is closed by then waits for ever. An assign that was not read yet makes them two.
+            if self.closed.swap(true, Ordering::Relaxed) {
+                return;
+            }
             let answer = if assign {
                 consumer.incremental_assign(&TopicPartitionList::new())
             } else {
@@ -166,7 +179,7 @@ impl Consumer {
     /// Joins the loop's group for these topics.
     pub fn subscribe(config: &Config, member: Member, topics: &[&str]) -> Result<Self, KafkaError> {
         let (post, letters) = channel();
-        let context = Letters { post, closing: AtomicBool::new(false) };
+        let context = Letters::new(post);
         let inner: BaseConsumer<Letters> = settings(config, member).create_with_context(context)?;
         inner.subscribe(topics)?;
         let watch = Watch::new(config.group_of(member.stage), config.member_name(member), topics);
@@ -177,7 +190,7 @@ impl Consumer {
     /// takes offsets in a transaction from one who is no member, although the group has some.
     pub fn outside(config: &Config, stage: &str) -> Result<Self, KafkaError> {
         let (post, letters) = channel();
-        let context = Letters { post, closing: AtomicBool::new(false) };
+        let context = Letters::new(post);
         let inner = config
             .client()
             .set("group.id", config.group_of(stage))
@@ -216,7 +229,10 @@ impl Consumer {
 
     /// Answers a letter: these partitions are let go.
     pub fn answer_revoke(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        self.inner.incremental_unassign(&list_of(partitions))
+        let list = list_of(partitions);
+        // librdkafka remembers a pause beyond the assignment: one that comes back would never be fetched.
+        self.inner.resume(&list)?;
+        self.inner.incremental_unassign(&list)
     }
 
     /// What the group has committed for a partition; waits until no transaction on it is undecided.

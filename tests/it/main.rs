@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `reconcile.rs` | is everything that was produced there once, in rows, findings, alerts and ledger; are bad events told |
 //! | `crash.rs` | does a death, a pause, a join, a leave or an outage change anything: a line in a table of disturbances |
+//! | `closing.rs` | does a client close at any moment |
 //! | `mutation.rs` | is each safeguard needed: a directed scenario that goes red without it |
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
@@ -24,6 +25,7 @@
 //! scenarios run at once (2). The binary `weir-faults` must be there:
 //! `cargo build --release --features faults --bin weir-faults`.
 
+mod closing;
 mod crash;
 mod harness;
 mod lapses;
