@@ -56,6 +56,8 @@ enum Disturbance {
     Stopped,
     /// ClickHouse does not listen for a minute.
     ClickHouseAway,
+    /// An outbox partition moves away and comes back while its group waits for ClickHouse, which does not listen.
+    MovesInFlight,
     /// ClickHouse is killed again and again amid inserts.
     ClickHouseKilled,
 }
@@ -84,6 +86,7 @@ const DISTURBANCES: &[(&str, Disturbance)] = {
         ("stopped", Stopped),
         ("clickhouse_away", ClickHouseAway),
         ("clickhouse_killed", ClickHouseKilled),
+        ("moves_in_flight", MovesInFlight),
     ]
 };
 
@@ -173,8 +176,9 @@ fn disturbed(reference: &Undisturbed, name: &str, disturbance: Disturbance) {
 }
 
 fn has_happened(reference: &Undisturbed, name: &str, attempt: usize, disturbance: Disturbance) -> bool {
-    let own = matches!(disturbance, Disturbance::ClickHouseAway | Disturbance::ClickHouseKilled)
-        .then(|| OwnClickHouse::start(name));
+    use Disturbance::{ClickHouseAway, ClickHouseKilled, MovesInFlight};
+    let own = matches!(disturbance, ClickHouseAway | ClickHouseKilled | MovesInFlight);
+    let own = own.then(|| OwnClickHouse::start(name));
     let options = Options { clickhouse_url: own.as_ref().map(|own| own.url.as_str()), ..Options::default() };
     let site = Site::with(&format!("crash-{name}-{attempt}"), std::slice::from_ref(&reference.input), options);
     let pace = if matches!(disturbance, Disturbance::DiesBetweenRounds) { SLOW_COMMITS } else { SLOW };
@@ -208,6 +212,7 @@ fn has_happened(reference: &Undisturbed, name: &str, attempt: usize, disturbance
             running.push(second(&site, "weir-1"));
             away(&site, own.as_ref().expect("it has one of its own"), &mut running);
         }
+        Disturbance::MovesInFlight => moves_in_flight(&site, own.as_ref().expect("it has one of its own")),
         Disturbance::ClickHouseKilled => {
             running.push(second(&site, "weir-1"));
             killed_amid_inserts(&site, own.as_ref().expect("it has one of its own"));
@@ -268,6 +273,17 @@ fn away(site: &Site, own: &OwnClickHouse, running: &mut [Weir]) {
     site.settle_stages(&["detect", "score"], &mut running.iter_mut().collect::<Vec<_>>());
     let minute = Duration::from_secs(60);
     std::thread::sleep(minute.saturating_sub(gone.elapsed()));
+    own.toggle_http();
+}
+
+/// A paused partition is one that is fetched again when it comes back.
+fn moves_in_flight(site: &Site, own: &OwnClickHouse) {
+    own.toggle_http();
+    // Longer than a group gathers, so that the partitions are paused.
+    std::thread::sleep(Duration::from_secs(2));
+    second(site, "weir-1").stop();
+    // Its partition is back when its session is over.
+    std::thread::sleep(PAST_SESSION);
     own.toggle_http();
 }
 

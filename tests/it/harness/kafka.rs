@@ -99,7 +99,7 @@ impl Kafka {
     }
 
     pub fn partitions(&self, topic: &str) -> i32 {
-        let metadata = self.uncommitted.fetch_metadata(Some(topic), REQUEST).expect("the broker answers");
+        let metadata = answered(topic, || self.uncommitted.fetch_metadata(Some(topic), REQUEST));
         metadata.topics().iter().find(|found| found.name() == topic).map_or(0, |found| found.partitions().len() as i32)
     }
 
@@ -193,7 +193,7 @@ impl Kafka {
 
     fn watermarks(&self, consumer: &BaseConsumer, topic: &str) -> Vec<i64> {
         let end = |partition| {
-            let (_, high) = consumer.fetch_watermarks(topic, partition, REQUEST).expect("the broker answers");
+            let (_, high) = answered(topic, || consumer.fetch_watermarks(topic, partition, REQUEST));
             high
         };
         (0..self.partitions(topic)).map(end).collect()
@@ -206,7 +206,7 @@ impl Kafka {
         for partition in 0..self.partitions(topic) {
             list.add_partition(topic, partition);
         }
-        let found = consumer.committed_offsets(list, REQUEST).expect("the coordinator answers");
+        let found = answered(group, || consumer.committed_offsets(list.clone(), REQUEST));
         let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             let offset = element.offset().to_raw().filter(|&offset| offset >= 0)?;
             Some((element.partition(), (offset, element.metadata().to_string())))
@@ -250,6 +250,11 @@ fn reader(brokers: &str, group: &str, isolation: Isolation) -> BaseConsumer {
         .set("fetch.message.max.bytes", "8388608")
         .create()
         .expect("a consumer can be made")
+}
+
+/// Asks again while a broker is away or busy, which a loaded machine makes it now and then.
+fn answered<T>(what: &str, ask: impl Fn() -> Result<T, KafkaError>) -> T {
+    wait_until(&format!("an answer about {what}"), PATIENCE, || ask().map_err(|error| error.to_string()))
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
