@@ -10,7 +10,8 @@ demo:
 
 # Stops what the demo left running, and forgets its data.
 down:
-	@deploy/local/services stop .local
+	@[ ! -d .local ] || deploy/local/services stop .local
+	@[ ! -d .local/test ] || deploy/local/services stop .local/test
 	@rm -rf .local
 
 # Everything that proves the project; what CI calls.

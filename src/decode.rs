@@ -26,7 +26,7 @@ use self::context::Context;
 use self::json::{Leaf, List, Outline, outline, parse};
 use crate::limits;
 use crate::model::reject::{Reason, Reject};
-use crate::model::{Event, Interaction, closed_set};
+use crate::model::{ContentState, Event, Interaction, closed_set};
 
 closed_set! {
     /// A format of input events.
@@ -179,6 +179,10 @@ impl<'e> Source<'_, 'e> {
             return Err(parse::<Leaf<'e>>(text).err().unwrap_or_else(not_an_object));
         }
         let context = &mut Context::new(self.event, index, self.arena);
+        self.recognised(text, seen, context).map(honest)
+    }
+
+    fn recognised(&self, text: &'e str, seen: &Outline, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
         match self.format {
             Format::Native => native::decode(text, seen.keys, context),
             Format::OpenAi => openai::decode(text, context),
@@ -193,6 +197,15 @@ impl<'e> Source<'_, 'e> {
                 Reject::new(Reason::UnknownFormat, detail)
             })),
         }
+    }
+}
+
+/// Nothing of which no content was read is called full: a body in a shape that is not known looks just like that.
+fn honest(interaction: Interaction<'_>) -> Interaction<'_> {
+    let read = interaction.messages.iter().flat_map(|message| &message.parts).any(|part| part.bytes > 0);
+    match interaction.content_state {
+        ContentState::Full if !read => Interaction { content_state: ContentState::Absent, ..interaction },
+        _ => interaction,
     }
 }
 

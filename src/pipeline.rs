@@ -265,7 +265,9 @@ pub fn run_stage<S: Stage>(stage: &mut S, pipeline: &Pipeline, stop: &Stop) -> R
             Ok(()) => return Ok(()),
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
             Err(Broken::Fatal(failure)) => tracing::warn!(loop = name, %failure, "starting again"),
-            Err(Broken::Again(reason)) => tracing::warn!(loop = name, reason, "starting again"),
+            Err(Broken::Again(reason)) => {
+                tracing::warn!(loop = name, brokers = pipeline.kafka.brokers, reason, "starting again");
+            }
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = name, reason, "fenced; starting again");
                 if fenced.too_often() {

@@ -10,7 +10,7 @@ use crate::model::evidence::MaskKey;
 use crate::model::facts::{FactHit, Facts};
 use crate::model::finding::Finding;
 use crate::model::reject::{Reason, Reject};
-use crate::model::{Event, Interaction, Position, Severity};
+use crate::model::{ContentState, Event, Interaction, Position, Severity};
 use crate::policy::Policy;
 use crate::rules::Catalogue;
 use crate::score::{State, score};
@@ -39,7 +39,8 @@ pub struct Args {
     /// Also shows what is below the reporting threshold, marked.
     #[arg(long)]
     all: bool,
-    /// Exits with status 3 when something at least this severe was found: a name or a number from 1 to 6.
+    /// Exits with status 3 when something at least this severe was found (a name or a number from 1 to 6), and with 1
+    /// when something could not be read.
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
     /// Files to read; `-` or none: stdin.
@@ -115,15 +116,26 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         }
     }
     scan.out.flush()?;
-    let Tally { interactions, findings, below, rejects, worst } = scan.tally;
+    let Tally { interactions, unread, findings, below, rejects, worst } = scan.tally;
     eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
-    let failed = args.fail_on.is_some_and(|least| worst.is_some_and(|worst| worst >= least));
-    Ok(if failed { Exit::Found } else { Exit::Done })
+    if unread > 0 {
+        eprintln!(
+            "{unread} of them without content that could be read: see `content_state` and `warnings` in the stream"
+        );
+    }
+    Ok(match args.fail_on {
+        Some(least) if worst.is_some_and(|worst| worst >= least) => Exit::Found,
+        // A gate must not open for what nobody could read.
+        Some(_) if rejects > 0 => Exit::Failed,
+        _ => Exit::Done,
+    })
 }
 
 #[derive(Default)]
 struct Tally {
     interactions: u64,
+    /// Interactions whose content was absent, cut or not understood.
+    unread: u64,
     findings: u64,
     below: u64,
     rejects: u64,
@@ -253,6 +265,7 @@ impl<W: Write> Scan<'_, W> {
         let scores = score(state, &facts, &self.policy.limits);
         let judged = judge(self.policy, self.catalogue, &facts, &scores);
         self.tally.interactions += 1;
+        self.tally.unread += u64::from(interaction.content_state != ContentState::Full);
         self.tally.findings += judged.findings.len() as u64;
         for finding in &judged.findings {
             self.tally.worst = self.tally.worst.max(Some(finding.severity));

@@ -43,8 +43,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             match finding {
                 Finding::Right(topic) => writeln!(out, "{topic}: as it should be")?,
                 Finding::Missing(spec) if apply => {
-                    admin.create(&spec).await.with_context(|| format!("making topic {}", spec.name))?;
-                    writeln!(out, "{}: made, {}", spec.name, describe(&spec))?;
+                    let made = admin.create(&spec).await.with_context(|| format!("making topic {}", spec.name))?;
+                    let word = if made { "made" } else { "was there already" };
+                    writeln!(out, "{}: {word}, {}", spec.name, describe(&spec))?;
                 }
                 Finding::Missing(spec) => {
                     writeln!(out, "{}: missing; `apply` makes it, {}", spec.name, describe(&spec))?

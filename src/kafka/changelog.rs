@@ -118,6 +118,22 @@ pub fn restore(
     }
 }
 
+/// Whether a partition holds a committed record. What aborted transactions left does not count, and cannot be told
+/// from it by the watermarks.
+pub fn holds_records(config: &Config, topic: &str, partition: i32) -> Result<bool, KafkaError> {
+    let Some(consumer) = open(config, topic, partition, false)? else { return Ok(false) };
+    let begun = Instant::now();
+    while begun.elapsed() < RESTORE_WAIT {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(_)) => return Ok(true),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            _ => {}
+        }
+    }
+    Err(KafkaError::NoMessageReceived)
+}
+
 /// The marker check, which is what keeps state and offsets together.
 fn check(
     topic: String,

@@ -65,7 +65,7 @@ impl ClientContext for Letters {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka consumer");
+        tracing::debug!(%error, reason, "kafka consumer");
     }
 }
 
@@ -79,7 +79,7 @@ impl ClientContext for Plain {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "kafka client");
+            tracing::debug!(%error, reason, "kafka client");
         }
     }
 }
@@ -210,8 +210,13 @@ impl Consumer {
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => Ok(Polled::OutOfRange),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error),
             Some(Err(error)) => {
-                // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying.
-                tracing::warn!(%error, "kafka consumer");
+                // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying. Of
+                // brokers its own log lines tell already.
+                let known = [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown];
+                match error.rdkafka_error_code().is_some_and(|code| known.contains(&code)) {
+                    true => tracing::debug!(%error, "kafka consumer"),
+                    false => tracing::warn!(%error, "kafka consumer"),
+                }
                 Ok(Polled::Nothing)
             }
             None => Ok(self.letters.try_recv().map_or(Polled::Nothing, Polled::Letter)),
@@ -224,7 +229,10 @@ impl Consumer {
         for (at, next) in starts {
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next.0))?;
         }
-        self.inner.incremental_assign(&list)
+        self.inner.incremental_assign(&list)?;
+        // librdkafka remembers a pause beyond a revoke: without this a partition that was in flight when it was lost
+        // would never be read again.
+        if starts.is_empty() { Ok(()) } else { self.inner.resume(&list) }
     }
 
     /// Answers a letter: these partitions are let go.

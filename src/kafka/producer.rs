@@ -34,7 +34,7 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka producer");
+        tracing::debug!(%error, reason, "kafka producer");
     }
 }
 

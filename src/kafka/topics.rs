@@ -90,8 +90,8 @@ impl Admin {
         Ok(findings)
     }
 
-    /// Makes a missing topic. One that another made meanwhile is fine.
-    pub async fn create(&self, spec: &Spec) -> Result<(), KafkaError> {
+    /// Makes a missing topic; `false` when it was there already, made by another or not shown yet.
+    pub async fn create(&self, spec: &Spec) -> Result<bool, KafkaError> {
         let replication = TopicReplication::Fixed(self.replication.unwrap_or(-1));
         let settings: Vec<(&str, &str)> = spec.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
         let mut topic = NewTopic::new(&spec.name, spec.partitions.unwrap_or(-1), replication);
@@ -100,8 +100,9 @@ impl Admin {
         }
         let results = self.client.create_topics([&topic], &options()).await?;
         match results.into_iter().next() {
-            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(KafkaError::AdminOp(code)),
-            _ => Ok(()),
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
+            Some(Err((_, code))) => Err(KafkaError::AdminOp(code)),
+            _ => Ok(true),
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::{Broken, Failure, InputStart, OutOfRange, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
 use crate::detect::{Scanner, Scratch};
+use crate::kafka::changelog;
 use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
 use crate::ledger::{Chain, Entry, FactsHash, Kind};
 use crate::model::facts::Facts;
@@ -118,11 +119,13 @@ impl<'p> Detect<'p> {
         Ok(Start::At(NextOffset(consumer.committed(at)?.map_or(high, |committed| committed.offset))))
     }
 
-    /// Whether facts were ever written.
+    /// Whether facts were ever committed. Only what was committed is ever deleted, and only a log that is not empty
+    /// has to be looked into.
     fn has_facts(&self, consumer: &Consumer) -> Result<bool, Broken> {
         for partition in 0..self.pipeline.kafka.topics.facts_partitions {
             let facts = TopicPartition { topic: self.names.facts.clone(), partition };
-            if consumer.watermarks(&facts)?.1 > 0 {
+            let (low, high) = consumer.watermarks(&facts)?;
+            if low > 0 || high > 0 && changelog::holds_records(&self.pipeline.kafka, &facts.topic, partition)? {
                 return Ok(true);
             }
         }

@@ -73,7 +73,9 @@ pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
             Ok(()) => return Ok(()),
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
             Err(Broken::Fatal(failure)) => tracing::warn!(loop = MEMBER.stage, %failure, "starting again"),
-            Err(Broken::Again(reason)) => tracing::warn!(loop = MEMBER.stage, reason, "starting again"),
+            Err(Broken::Again(reason)) => {
+                tracing::warn!(loop = MEMBER.stage, brokers = pipeline.kafka.brokers, reason, "starting again");
+            }
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = MEMBER.stage, reason, "fenced; starting again");
                 if fenced.too_often() {
@@ -226,7 +228,8 @@ impl<'p> Session<'p> {
             let committed = self.consumer.committed(&at)?;
             let (low, high) = self.consumer.watermarks(&at)?;
             let offset = committed.as_ref().map_or(low, |committed| committed.offset);
-            let ask_below = if committed.is_none() { high } else { 0 };
+            let unknown = committed.is_none() && !faults::mutated("mutation.intent");
+            let ask_below = if unknown { high } else { 0 };
             let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
             let resumed = match Intent::parse(&metadata) {
                 Ok(intent) => intent.filter(|intent| intent.first == offset && !faults::mutated("mutation.intent")),

@@ -65,7 +65,7 @@ enum Disturbance {
 /// Counts are such that the instance has committed something before, and dies with more to come.
 const DISTURBANCES: &[(&str, Disturbance)] = {
     use Disturbance::{
-        ClickHouseAway, ClickHouseKilled, DiesAt, DiesBetweenRounds, Join, KilledForGood, Leave, Stopped,
+        ClickHouseAway, ClickHouseKilled, DiesAt, DiesBetweenRounds, Join, KilledForGood, Leave, MovesInFlight, Stopped,
     };
     &[
         ("detect.after_poll", DiesAt("detect.after_poll", "300*sleep(2)->return")),

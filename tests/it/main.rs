@@ -11,6 +11,7 @@
 //! | `mutation.rs` | is each safeguard needed: a directed scenario that goes red without it |
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
+//! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
@@ -26,6 +27,7 @@
 //! `cargo build --release --features faults --bin weir-faults`.
 
 mod closing;
+mod cli;
 mod crash;
 mod harness;
 mod lapses;

@@ -1,0 +1,91 @@
+//! The command line as scripts use it: what is printed where, and how it ends. Needs no server.
+
+use crate::harness::process::Binary;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// Runs weir with this on its stdin.
+fn weir(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(Binary::Weir.path())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("weir can be started");
+    // A command that ends early closes the pipe, which is no failure of the test.
+    let _ = child.stdin.take().expect("stdin is piped").write_all(input);
+    child.wait_with_output().expect("weir ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A made-up key in the form of an AWS access key id, put together so that no scanner takes this file for a leak.
+fn key_id() -> String {
+    ["AKIA", "Z7QXW3RT5YPL2MND"].concat()
+}
+
+#[test]
+fn scan_prints_a_line_a_finding_with_spans_in_scalars() {
+    let key = key_id();
+    let said = format!("Größe 👩‍🚀 naïve: {key} end");
+    let line = serde_json::json!({"id": "t1", "text": said, "role": "user"}).to_string();
+    let output = weir(&["scan", "--format", "text", "--output", "ndjson"], line.as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    let place = |name: &str| found[name].as_u64().expect("a number") as usize;
+    let cut: String = said.chars().skip(place("start")).take(place("end") - place("start")).collect();
+    assert_eq!(cut, key);
+    assert_eq!(found["id"], "t1");
+    assert_eq!(found["rule"], "secret.aws_access_key");
+    assert_eq!(found["severity"], "medium");
+    for field in ["uid", "category", "type", "confidence"] {
+        assert!(!found[field].is_null(), "{field}");
+    }
+    assert!(!text(&output.stdout).contains(&key) && !text(&output.stderr).contains(&key), "a raw value came out");
+}
+
+#[test]
+fn commands_end_with_the_status_that_the_contract_says() {
+    let leak = serde_json::json!({"id": 1, "text": key_id()}).to_string();
+    let clean = r#"{"id": 1, "text": "nothing here"}"#;
+    let scan = |fail_on: &str, input: &str| {
+        let arguments = ["scan", "--format", "text", "--fail-on", fail_on];
+        weir(&arguments, input.as_bytes()).status.code()
+    };
+    assert_eq!(scan("medium", &leak), Some(3));
+    assert_eq!(scan("3", &leak), Some(3));
+    assert_eq!(scan("high", &leak), Some(0));
+    assert_eq!(scan("low", clean), Some(0));
+    // A gate does not open for what nobody could read.
+    assert_eq!(scan("low", "not json"), Some(1));
+    assert_eq!(weir(&["scan", "--format", "text"], b"not json").status.code(), Some(0));
+    for usage in [&["scan", "--fail-on", "awful"][..], &["run"], &["nonsense"], &["check", "-c", "/no/such/file"]] {
+        assert_eq!(weir(usage, b"").status.code(), Some(2), "{usage:?}");
+    }
+    assert_eq!(weir(&["rules", "test"], b"").status.code(), Some(0));
+    assert_eq!(weir(&["rules", "show", "no.such.rule"], b"").status.code(), Some(1));
+    assert_eq!(weir(&["scan", "/no/such/file"], b"").status.code(), Some(1));
+}
+
+#[test]
+fn what_cannot_be_read_is_told_by_its_place_and_never_quoted() {
+    let secret = key_id();
+    let input = format!("{{\"weir_schema\": 1, \"broken\": \"{secret}\n{{\"weir_schema\": 1, \"id\": \"good\"}}\n");
+    let output = weir(&["scan"], input.as_bytes());
+    let errors = text(&output.stderr);
+    assert!(errors.contains("stdin/0/0: not_json: line 1, column"), "{errors}");
+    assert!(errors.contains("1 interactions") && errors.contains("1 rejects"), "{errors}");
+    assert!(!errors.contains(&secret), "a raw value came out");
+}
+
+#[test]
+fn content_that_is_not_understood_is_not_called_full() {
+    // A shape that is not known: nothing of it is read, and nobody may take it for clean.
+    let event = r#"{"request": {"messages": [{"role": "user", "content": {"odd": 1}}]}, "response": {"content": "y"}}"#;
+    let output = weir(&["scan"], event.as_bytes());
+    assert!(text(&output.stderr).contains("1 interactions, 0 findings"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("1 of them without content"), "{}", text(&output.stderr));
+}
