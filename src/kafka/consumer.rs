@@ -229,10 +229,7 @@ impl Consumer {
         for (at, next) in starts {
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next.0))?;
         }
-        self.inner.incremental_assign(&list)?;
-        // librdkafka remembers a pause beyond a revoke: without this a partition that was in flight when it was lost
-        // would never be read again.
-        if starts.is_empty() { Ok(()) } else { self.inner.resume(&list) }
+        self.inner.incremental_assign(&list)
     }
 
     /// Answers a letter: these partitions are let go.

@@ -19,7 +19,8 @@ fn a_consumer_can_be_closed_at_any_moment() {
     let kafka = Kafka::connect(brokers);
     let topic = topic_name("closing");
     kafka.create(&topic, 3);
-    for wait_ms in waits_ms() {
+    // Joining takes some hundred ms, its rounds a few ms each.
+    for wait_ms in (0..600).step_by(5) {
         let config = config(brokers, &format!("{topic}-{wait_ms}"));
         let topic = topic.clone();
         let (done, is_done) = channel();
@@ -33,14 +34,9 @@ fn a_consumer_can_be_closed_at_any_moment() {
         let waited = is_done.recv_timeout(PATIENCE);
         assert_ne!(waited, Err(RecvTimeoutError::Timeout), "closing {wait_ms} ms after subscribing does not end");
     }
-    let groups: Vec<String> = waits_ms().map(|wait_ms| format!("{topic}-{wait_ms}-closing")).collect();
+    let groups: Vec<String> = (0..600).step_by(5).map(|wait_ms| format!("{topic}-{wait_ms}-closing")).collect();
     kafka.delete_groups(&groups.iter().map(String::as_str).collect::<Vec<_>>());
     kafka.delete(&[&topic]);
-}
-
-/// Joining takes some 100 ms here, its rounds a few ms each.
-fn waits_ms() -> impl Iterator<Item = u64> {
-    (0..300).step_by(5)
 }
 
 fn config(brokers: &str, group: &str) -> Config {

@@ -7,10 +7,10 @@
 //! |---|---|
 //! | `reconcile.rs` | is everything that was produced there once, in rows, findings, alerts and ledger; are bad events told |
 //! | `crash.rs` | does a death, a pause, a join, a leave or an outage change anything: a line in a table of disturbances |
-//! | `closing.rs` | does a client close at any moment |
 //! | `mutation.rs` | is each safeguard needed: a directed scenario that goes red without it |
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
+//! | `closing.rs` | does a consumer close whenever it is asked to |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
@@ -26,8 +26,8 @@
 //! scenarios run at once (2). The binary `weir-faults` must be there:
 //! `cargo build --release --features faults --bin weir-faults`.
 
-mod closing;
 mod cli;
+mod closing;
 mod crash;
 mod harness;
 mod lapses;
