@@ -234,7 +234,10 @@ impl Consumer {
 
     /// Answers a letter: these partitions are let go.
     pub fn answer_revoke(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        self.inner.incremental_unassign(&list_of(partitions))
+        let list = list_of(partitions);
+        // librdkafka remembers a pause beyond the assignment: one that comes back would never be fetched.
+        self.inner.resume(&list)?;
+        self.inner.incremental_unassign(&list)
     }
 
     /// What the group has committed for a partition; waits until no transaction on it is undecided.
