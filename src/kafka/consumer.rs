@@ -259,8 +259,13 @@ impl Consumer {
     /// How many partitions a topic has; `None` when there is no such topic.
     pub fn partitions_of(&self, topic: &str) -> Result<Option<i32>, KafkaError> {
         let metadata = self.inner.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
-        Ok(found.map(|found| found.partitions().len() as i32).filter(|&count| count > 0))
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => Ok(Some(found.partitions().len() as i32).filter(|&count| count > 0)),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
+            // A topic whose leaders are away is not missing, which would end the process.
+            Some(code) => Err(KafkaError::MetadataFetch(code)),
+        }
     }
 
     /// How many members a loop's group has; those that ended stay until their session does.

@@ -68,7 +68,10 @@ fn each_safeguard_is_what_keeps_the_promise() {
         weir.stop();
     });
     with_and_without("intent", "mutation.intent=return", &reference, killed_between_tables);
-    with_and_without("send_offsets", "mutation.send_offsets=return", &reference, restarted);
+    let calls = reference.snapshot.len("interactions") as u64;
+    with_and_without("send_offsets", "mutation.send_offsets=return", &reference, |site, mutation| {
+        restarted(site, mutation, calls);
+    });
     reference.drop_all();
 }
 
@@ -87,33 +90,39 @@ fn killed_between_tables(site: &Site, mutation: &str) {
     store.stop();
 }
 
-/// Starts again when all is done; what reads from the beginning then doubles it.
-fn restarted(site: &Site, mutation: &str) {
-    let mut weir = Weir::start(site, Start::instance("weir-0").failpoints(mutation));
+/// Detect ends when all is done and starts again: from offsets that moved no more, it does everything since anew.
+fn restarted(site: &Site, mutation: &str, calls: u64) {
+    let mut others = ["score", "store"].map(|role| Weir::start(site, Start::instance("weir-0").role(role)));
+    let detect = |failpoints| Weir::start(site, Start::instance("weir-0").role("detect").failpoints(failpoints));
+    let input = &site.inputs[0];
+    // Offsets are committed first: detect refuses to begin without any when there are facts.
+    let first = detect(SLOW);
+    wait_until("an offset of each partition", PATIENCE, || {
+        match site.kafka.committed(&site.group("detect"), input).len() as i32 {
+            found if found == site.kafka.partitions(input) => Ok(()),
+            found => Err(format!("{found} offsets")),
+        }
+    });
+    first.stop();
+    let rows = |least: u64| {
+        wait_until(&format!("{least} rows"), PATIENCE, || match site.db.count("SELECT count() FROM interactions") {
+            rows if rows >= least => Ok(()),
+            rows => Err(format!("{rows} rows")),
+        });
+    };
+    let second = detect(mutation);
+    rows(calls);
+    second.stop();
+    let mut third = detect(mutation);
     if mutation.is_empty() {
-        site.settle(&mut [&mut weir]);
-        weir.stop();
-        let mut weir = Weir::start(site, Start::instance("weir-0").failpoints(mutation));
-        weir.wait_for_log(&["assigned", "detect"]);
         std::thread::sleep(Duration::from_secs(2));
-        site.settle(&mut [&mut weir]);
-        weir.stop();
-        return;
+        let [score, store] = &mut others;
+        site.settle(&mut [&mut third, score, store]);
+    } else {
+        rows(calls + 1);
     }
-    // Without offsets the groups never seem to have read anything; rows show it.
-    let rows = || site.db.count("SELECT count() FROM interactions");
-    let all: u64 = wait_until("rows that no longer grow", PATIENCE, || {
-        let before = rows();
-        std::thread::sleep(Duration::from_secs(3));
-        if before > 0 && rows() == before { Ok(before) } else { Err(format!("{before} rows")) }
-    });
-    weir.stop();
-    let weir = Weir::start(site, Start::instance("weir-0").failpoints(mutation));
-    wait_until("doubled rows", PATIENCE, || match rows() {
-        now if now > all => Ok(()),
-        now => Err(format!("{now} rows")),
-    });
-    weir.stop();
+    third.stop();
+    others.into_iter().for_each(Weir::stop);
 }
 
 /// The group's offset of a partition of facts is moved back by hand, as if somebody had wanted to score them again.
