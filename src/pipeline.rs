@@ -251,17 +251,26 @@ pub struct Progress {
     stopped: bool,
 }
 
-/// Runs a stage until it is told to stop: session after session, each from what is committed.
+/// Runs a stage until it is told to stop.
 pub fn run_stage<S: Stage>(stage: &mut S, pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
-    let Member { stage: name, .. } = stage.member();
+    sessions(pipeline, stage.member(), stop, || {
+        Session::open(stage, &pipeline.kafka)?.run(pipeline.kafka.commit_interval_ms, stop)
+    })
+}
+
+/// Runs session after session of a loop, each from what is committed, until one ends in order, the loop is told to
+/// stop, or it cannot go on.
+fn sessions(
+    pipeline: &Pipeline,
+    member: Member,
+    stop: &Stop,
+    mut session: impl FnMut() -> Result<(), Broken>,
+) -> Result<(), Failure> {
+    let Member { stage: name, .. } = member;
     let (mut fenced, mut first) = (Fenced::default(), true);
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
-        let ended = match Session::open(stage, &pipeline.kafka) {
-            Ok(session) => session.run(pipeline.kafka.commit_interval_ms, stop),
-            Err(broken) => Err(broken),
-        };
-        match ended {
+        match session() {
             Ok(()) => return Ok(()),
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
             Err(Broken::Fatal(failure)) => tracing::warn!(loop = name, %failure, "starting again"),
@@ -271,10 +280,7 @@ pub fn run_stage<S: Stage>(stage: &mut S, pipeline: &Pipeline, stop: &Stop) -> R
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = name, reason, "fenced; starting again");
                 if fenced.too_often() {
-                    return Err(Failure::TwoOfOneName {
-                        stage: name,
-                        name: pipeline.kafka.member_name(stage.member()),
-                    });
+                    return Err(Failure::TwoOfOneName { stage: name, name: pipeline.kafka.member_name(member) });
                 }
             }
         }

@@ -12,7 +12,7 @@ mod group;
 mod intent;
 
 use super::drain::Stop;
-use super::{Broken, Failure, Fenced, Pipeline, RESTART_PAUSE, check_topics};
+use super::{Broken, Failure, Pipeline, check_topics, sessions};
 use crate::clickhouse::schema::{self, SchemaProof};
 use crate::clickhouse::{Client, Failure as ServerFailure};
 use crate::kafka::topics::Deleter;
@@ -65,28 +65,10 @@ pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let client = Client::new(&pipeline.clickhouse)
         .map_err(|error| Failure::Other { stage: MEMBER.stage, message: error.to_string() })?;
-    let (mut fenced, mut first) = (Fenced::default(), true);
-    while !stop.is_set() {
+    sessions(pipeline, MEMBER, stop, || {
         let Some(proof) = await_schema(&runtime, &client, stop) else { return Ok(()) };
-        let first = std::mem::take(&mut first);
-        match Session::open(pipeline, &runtime, client.clone(), proof).and_then(|session| session.run(stop)) {
-            Ok(()) => return Ok(()),
-            Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
-            Err(Broken::Fatal(failure)) => tracing::warn!(loop = MEMBER.stage, %failure, "starting again"),
-            Err(Broken::Again(reason)) => {
-                tracing::warn!(loop = MEMBER.stage, brokers = pipeline.kafka.brokers, reason, "starting again");
-            }
-            Err(Broken::Fenced(reason)) => {
-                tracing::warn!(loop = MEMBER.stage, reason, "fenced; starting again");
-                if fenced.too_often() {
-                    let name = pipeline.kafka.member_name(MEMBER);
-                    return Err(Failure::TwoOfOneName { stage: MEMBER.stage, name });
-                }
-            }
-        }
-        stop.sleep(RESTART_PAUSE);
-    }
-    Ok(())
+        Session::open(pipeline, &runtime, client.clone(), proof)?.run(stop)
+    })
 }
 
 /// Waits until the schema is as this program needs it: nothing is inserted into an older one.
