@@ -467,7 +467,7 @@ fn unknown_roles_and_parts_are_still_looked_at() {
 
 proptest! {
     #[test]
-    fn foreign_bytes_never_panic(bytes: Vec<u8>, format in 0..3usize) {
+    fn foreign_bytes_never_panic(bytes: Vec<u8>, format in 0..Format::ALL.len()) {
         let arena = Bump::new();
         let _ = decode(&event(&bytes), Format::ALL[format], &arena);
     }
@@ -569,5 +569,43 @@ fn the_schema_describes_every_field_and_accepts_the_examples() {
         let mut broken = native.clone();
         *broken.pointer_mut(pointer).unwrap() = odd;
         assert!(!accepts(&schema, &broken, &schema), "{pointer}");
+    }
+}
+
+#[test]
+#[ignore = "prints how long decoding takes"]
+fn speed() {
+    let lorem =
+        "The tenant reports water under the sink since Monday; the caretaker closed the valve and asks who pays. "
+            .repeat(22);
+    let native = format!(
+        r#"{{"weir_schema": 1, "id": "call-7f3a91", "time": "2026-03-02T09:14:27.350Z", "conversation": "conv-5512", "principal": {{"user": "nadia.brandt"}}, "application": "claims", "provider": "anthropic", "model": "claude-sonnet-4-5", "destination": {{"host": "api.anthropic.com", "port": 443, "scheme": "https", "tls_version": "1.3"}}, "usage": {{"input_tokens": 412, "output_tokens": 96}}, "status": 200, "latency_ms": 1840, "input": {{"messages": [{{"role": "system", "content": "{}"}}, {{"role": "user", "content": "{}"}}]}}, "output": {{"messages": [{{"role": "assistant", "content": "{}\n"}}]}}}}"#,
+        &lorem[..300],
+        &lorem[..1500],
+        &lorem[..504]
+    );
+    let chat = format!(
+        r#"{{"host": "api.openai.com:443", "headers": {{"Content-Type": "application/json", "OpenAI-Organization": "org-harbour"}}, "time": 1772442930.25, "application": "travel-desk", "status": 200, "latency_ms": 912.4, "request": {{"model": "gpt-4.1", "user": "tomas.ferreira", "messages": [{{"role": "developer", "content": "{}"}}, {{"role": "user", "content": "{}"}}]}}, "response": {{"id": "chatcmpl-Bq7trip", "object": "chat.completion", "created": 1772442931, "model": "gpt-4.1-2025-04-14", "choices": [{{"index": 0, "finish_reason": "stop", "message": {{"role": "assistant", "content": "{}\n", "refusal": null}}}}], "usage": {{"prompt_tokens": 187, "completion_tokens": 22, "total_tokens": 209}}}}}}"#,
+        &lorem[..300],
+        &lorem[..1500],
+        &lorem[..504]
+    );
+    for (name, text) in [("native", native), ("chat", chat)] {
+        let mut arena = Bump::new();
+        let mut rounds: Vec<f64> = (0..15)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                for _ in 0..20_000 {
+                    let event = event(text.as_bytes());
+                    let decoded = decode(&event, Format::Auto, &arena);
+                    assert!(std::hint::black_box(&decoded).is_ok());
+                    drop(decoded);
+                    arena.reset();
+                }
+                start.elapsed().as_secs_f64() * 1e6 / 20_000.0
+            })
+            .collect();
+        rounds.sort_by(f64::total_cmp);
+        println!("{name}: {} B, {:.2} / {:.2} / {:.2} µs", text.len(), rounds[0], rounds[7], rounds[14]);
     }
 }
