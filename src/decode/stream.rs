@@ -92,10 +92,15 @@ fn has_line_end(token: &str) -> bool {
     while let Some(at) = memchr(b'\\', rest) {
         match rest.get(at + 1) {
             Some(b'n' | b'r') => return true,
+            Some(b'u') if ["000a", "000d"].iter().any(|code| token_has(rest, at + 2, code)) => return true,
             _ => rest = rest.get(at + 2..).unwrap_or_default(),
         }
     }
     false
+}
+
+fn token_has(token: &[u8], at: usize, code: &str) -> bool {
+    token.get(at..at + code.len()).is_some_and(|digits| digits.eq_ignore_ascii_case(code.as_bytes()))
 }
 
 /// Pieces of one text, as they stand in JSON.
