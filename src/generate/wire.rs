@@ -32,7 +32,7 @@ closed_set! {
 
 impl Shape {
     /// Those that weir's decoders read.
-    pub const READ: &'static [Shape] = &[Shape::Native, Shape::OpenAi];
+    pub const READ: &'static [Shape] = Shape::ALL;
 
     /// How often it is taken beside the others. Streams are rare because each is several times as large.
     pub(super) fn share(self) -> usize {
