@@ -273,7 +273,8 @@ impl Caller {
             4 => (PrincipalKind::Key, format!("team-{}-{index}", JOBS[at / 10 % JOBS.len()]), Habit::Steady),
             7 => (PrincipalKind::Workload, format!("{}-{index}", JOBS[at / 10 % JOBS.len()]), Habit::Night),
             place => {
-                let (given, family) = (GIVEN[at % GIVEN.len()], FAMILY[at / GIVEN.len() % FAMILY.len()]);
+                // The multiple of the place mixes the family names and repeats no pair of names.
+                let (given, family) = (GIVEN[at % GIVEN.len()], FAMILY[(at / GIVEN.len() + at * 5) % FAMILY.len()]);
                 let again = at / (GIVEN.len() * FAMILY.len());
                 let number = if again == 0 { String::new() } else { again.to_string() };
                 let ahead_hours = match place {

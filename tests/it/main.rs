@@ -11,6 +11,7 @@
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
 //! | `closing.rs` | does a consumer close whenever it is asked to |
+//! | `generated.rs` | is all that `weir generate` plants found by `weir scan`, and nothing else |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
@@ -30,6 +31,7 @@
 mod cli;
 mod closing;
 mod crash;
+mod generated;
 mod harness;
 mod lapses;
 mod layout;
