@@ -14,6 +14,7 @@
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
+//! | `observe.rs` | is what a running weir says of itself true, in health, numbers, traces and log; does it end in time |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -35,6 +36,7 @@ mod lapses;
 mod layout;
 mod migrations;
 mod mutation;
+mod observe;
 mod on_clickhouse;
 mod queries;
 mod reconcile;

@@ -64,6 +64,48 @@ impl Drop for OwnClickHouse {
     }
 }
 
+/// A broker that belongs to one test. Stopped on drop.
+pub struct OwnKafka {
+    dir: PathBuf,
+    pub brokers: String,
+}
+
+impl OwnKafka {
+    pub fn start(name: &str) -> Self {
+        let dir = scratch().join(format!("kafka-{}-{name}", run_id()));
+        services(&["start"], &dir, &["--kafka"]);
+        let brokers = setting(&dir, "KAFKA_BROKERS");
+        OwnKafka { dir, brokers }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        services(&["kill"], &self.dir, &["kafka"]);
+    }
+
+    /// After `kill`: again on the same port, with the same data.
+    pub fn up(&self) {
+        services(&["up"], &self.dir, &["kafka"]);
+    }
+
+    /// SIGSTOP: connections stand and nobody answers.
+    pub fn pause(&self) {
+        services(&["pause"], &self.dir, &["kafka"]);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        services(&["resume"], &self.dir, &["kafka"]);
+    }
+}
+
+impl Drop for OwnKafka {
+    fn drop(&mut self) {
+        let _ = command(&["stop"], &self.dir, &[]).output();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
 fn command(verb: &[&str], dir: &Path, rest: &[&str]) -> Command {
     let mut command = Command::new(root().join("deploy/local/services"));
     command.args(verb).arg(dir).args(rest);

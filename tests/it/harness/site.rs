@@ -24,6 +24,8 @@ pub const OWN_TOPICS: [&str; 5] = ["facts", "state", "outbox", "alerts", "dead-l
 pub struct Options<'a> {
     /// A ClickHouse of the test's own.
     pub clickhouse_url: Option<&'a str>,
+    /// A broker of the test's own.
+    pub brokers: Option<&'a str>,
     /// Leaves the tables unmade.
     pub without_schema: bool,
 }
@@ -52,6 +54,7 @@ impl Site {
 
     pub fn with(name: &str, inputs: &[String], options: Options<'_>) -> Self {
         let servers = servers::shared();
+        let brokers = options.brokers.unwrap_or(&servers.brokers);
         let url = options.clickhouse_url.unwrap_or(&servers.clickhouse_url);
         let id = format!("it-{}-{}", run_id(), name.replace(['.', '_'], "-"));
         let database = id.replace('-', "_");
@@ -70,8 +73,7 @@ impl Site {
              policy: policy.yaml\n\
              alerts: {{ min_severity: medium, throttle: {{ per: [rule, principal], burst: 1, every: 1h }} }}\n\
              limits: {{ detect_threads: 1 }}\n\
-             telemetry: {{ log: text }}\n",
-            brokers = servers.brokers,
+             telemetry: {{ log: text, listen: \"${{WEIR_LISTEN:-}}\", otlp: \"${{WEIR_IT_OTLP:-}}\" }}\n",
         );
         for (file, text) in [("weir.yaml", &*config), ("policy.yaml", POLICY), ("key", KEY)] {
             std::fs::write(dir.join(file), text).expect("target can be written");
@@ -79,7 +81,7 @@ impl Site {
         let site = Site {
             name: name.into(),
             dir,
-            kafka: Kafka::connect(&servers.brokers),
+            kafka: Kafka::connect(brokers),
             db: ClickHouse::new(url, &database),
             inputs: inputs.to_vec(),
             database,
