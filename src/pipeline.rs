@@ -309,7 +309,7 @@ fn sessions(
             tracing::warn!(loop = name, reason, "ended without a last commit; the successor reads again from the one before");
             return Ok(());
         }
-        repeats.say(name, &reason);
+        repeats.say(name, &pipeline.kafka.brokers, &reason);
         pulse.waits(Wait::Restart { reason });
         stop.sleep(RESTART_PAUSE);
     }
@@ -325,7 +325,7 @@ struct Repeats {
 }
 
 impl Repeats {
-    fn say(&mut self, name: &str, reason: &str) {
+    fn say(&mut self, name: &str, brokers: &str, reason: &str) {
         if outage::reason().is_some() {
             tracing::debug!(loop = name, reason, "starting again");
             return;
@@ -334,7 +334,7 @@ impl Repeats {
             *self = Repeats { reason: reason.to_owned(), fold: Fold::default() };
         }
         if let Some(held_back) = self.fold.admit(Instant::now()) {
-            tracing::warn!(loop = name, reason, held_back, "starting again");
+            tracing::warn!(loop = name, brokers, reason, held_back, "starting again");
         }
     }
 }
@@ -437,6 +437,7 @@ impl<'s, S: Stage> Session<'s, S> {
                 self.turn(left.min(Duration::from_millis(50)))?;
             }
             self.commit()?;
+            self.transaction.iter().for_each(Transaction::listen);
             self.stage.tick(&self.consumer, &self.owned);
             self.consumer.adopt_orphans()?;
             self.tell_lag();

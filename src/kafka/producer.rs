@@ -22,6 +22,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an undecided request is made again, unless whoever waits has to end earlier.
 pub const GIVE_UP: Duration = Duration::from_secs(60);
 
+/// How many lines or reports are read between two commits.
+const LINES_AT_ONCE: usize = 32;
+
+/// How long librdkafka's log lines are read after a producer was opened.
+const LOG_TIME: Duration = Duration::from_millis(5);
+
 /// How long a heartbeat and the joining that it leads to take, two short requests; a drain is mostly longer.
 const JOIN_TIME: Duration = Duration::from_millis(5);
 
@@ -118,7 +124,10 @@ impl Producer {
     /// Opens the transactional id, which ends what a predecessor of the same name left open.
     pub fn open(config: &Config, member: Member) -> Result<Self, KafkaError> {
         let inner: BaseProducer<Reports> = settings(config, member).create_with_context(Reports)?;
-        inner.init_transactions(REQUEST_TIMEOUT)?;
+        let opened = inner.init_transactions(REQUEST_TIMEOUT);
+        // What librdkafka said meanwhile, such as which broker refused to talk, comes only when it is asked for.
+        inner.poll(LOG_TIME);
+        opened?;
         Ok(Producer(inner))
     }
 
@@ -157,6 +166,13 @@ impl Transaction {
                 Err((error, _)) => return Err(error),
             }
         }
+    }
+
+    /// Reads what librdkafka has to say of this client, without waiting; else its lines of an outage would come with
+    /// the first commit after it.
+    pub fn listen(&self) {
+        // A call reads one line at most, and costs next to nothing when there is none.
+        (0..LINES_AT_ONCE).for_each(|_| self.producer.0.poll(Duration::ZERO));
     }
 
     /// Records that were written to it.

@@ -84,7 +84,12 @@ fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop, pulse: &Pulse) 
     let mut said = String::new();
     while !stop.is_set() {
         match runtime.block_on(schema::check(client)) {
-            Ok(proof) => return Some(proof),
+            Ok(proof) => {
+                if !said.is_empty() {
+                    tracing::info!("the schema is as store needs it");
+                }
+                return Some(proof);
+            }
             Err(error) => {
                 let reason = error.to_string();
                 if reason != said {

@@ -206,6 +206,7 @@ fn an_outage_is_a_few_lines_and_a_stop_has_a_deadline() {
     );
     let address = free_address();
     let environment = [("WEIR_LISTEN", &*address), ("WEIR_IT_OTLP", "http://127.0.0.1:9")];
+    let started = Instant::now();
     let mut weir = Weir::start(&site, Start::instance("weir-0").environment(&environment));
     site.settle(&mut [&mut weir]);
     wait_for(&address, "/ready", 200, "");
@@ -230,11 +231,8 @@ fn an_outage_is_a_few_lines_and_a_stop_has_a_deadline() {
     assert_eq!(said.iter().filter(|line| line.contains("Kafka does not answer")).count(), 1, "{said:#?}");
     let loud = said.iter().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();
     assert!(loud <= 6, "{loud} lines: {said:#?}");
-    assert_eq!(
-        log.matches("telemetry.otlp").count(),
-        1 + usize::from(begun.elapsed() > Duration::from_secs(55)),
-        "{log}"
-    );
+    let minutes = started.elapsed().as_secs() as usize / 60;
+    assert!((1..=1 + minutes).contains(&log.matches("telemetry.otlp").count()), "{log}");
 
     own.pause();
     let begun = Instant::now();
@@ -246,7 +244,7 @@ fn an_outage_is_a_few_lines_and_a_stop_has_a_deadline() {
     assert!(took < Duration::from_secs(29), "Kubernetes kills after 30 s; it took {took:?}");
     let log = weir.log_text();
     assert!(log.lines().next_back().is_some_and(|line| line.contains("successor")), "{log}");
-    site.db.run(&format!("DROP DATABASE IF EXISTS {}", site.database));
+    site.drop_all();
 }
 
 /// Two processes of one name are found out, by name and remedy.
