@@ -7,12 +7,14 @@
 pub mod changelog;
 pub mod consumer;
 mod orphans;
+mod reach;
 pub mod feeder;
 pub mod producer;
 pub mod topics;
 
 pub use consumer::{Committed, Consumer, Letter, Polled, TopicPartition};
-pub use producer::{CommitFailure, Producer, Record, Transaction};
+pub use producer::{CommitFailure, Producer, Record, Transaction, Unwritten};
+pub use reach::{Unreachable, reach};
 
 use crate::limits;
 use rdkafka::ClientConfig;

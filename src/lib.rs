@@ -59,6 +59,7 @@ pub mod judge;
 pub mod alert;
 pub mod ledger;
 pub mod tables;
+pub mod trouble;
 pub mod kafka;
 pub mod clickhouse;
 pub mod pipeline;

@@ -25,7 +25,7 @@ use crate::kafka::{
 use crate::ledger::{Entry, Kind};
 use crate::model::uid::Uid;
 use crate::tables::Block;
-use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules};
+use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules, trouble};
 use drain::Stop;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -220,6 +220,8 @@ pub enum Verdict {
 pub enum Broken {
     /// Close, and start again.
     Again(String),
+    /// As [`Broken::Again`], but nothing will change until somebody acts; the reason says how.
+    Blocked(String),
     /// As [`Broken::Again`], but by another process of the same name.
     Fenced(String),
     /// For good.
@@ -237,7 +239,14 @@ impl From<CommitFailure> for Broken {
         match failure {
             CommitFailure::Refused(error) => Broken::Again(error.to_string()),
             CommitFailure::Fenced(error) => Broken::Fenced(error.to_string()),
+            CommitFailure::Unwritten(unwritten) => Broken::Blocked(unwritten.to_string()),
         }
+    }
+}
+
+impl From<kafka::Unreachable> for Broken {
+    fn from(unreachable: kafka::Unreachable) -> Self {
+        Broken::Blocked(unreachable.to_string())
     }
 }
 
@@ -273,10 +282,9 @@ fn sessions(
         match session() {
             Ok(()) => return Ok(()),
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
-            Err(Broken::Fatal(failure)) => tracing::warn!(loop = name, %failure, "starting again"),
-            Err(Broken::Again(reason)) => {
-                tracing::warn!(loop = name, brokers = pipeline.kafka.brokers, reason, "starting again");
-            }
+            Err(Broken::Fatal(failure)) => blocked(name, &failure.to_string()),
+            Err(Broken::Again(reason)) => again(name, &reason),
+            Err(Broken::Blocked(reason)) => blocked(name, &reason),
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = name, reason, "fenced; starting again");
                 if fenced.too_often() {
@@ -287,6 +295,29 @@ fn sessions(
         stop.sleep(RESTART_PAUSE);
     }
     Ok(())
+}
+
+/// Tells whoever is paged why a loop cannot go on, unless it was told just now.
+fn blocked(name: &'static str, reason: &str) {
+    match trouble::is_news(name, reason) {
+        true => tracing::error!(loop = name, reason, "cannot go on; trying again"),
+        false => tracing::debug!(loop = name, reason, "cannot go on; trying again"),
+    }
+}
+
+/// Tells why a loop starts again, unless it was told just now.
+fn again(name: &'static str, reason: &str) {
+    match trouble::is_news(name, reason) {
+        true => tracing::warn!(loop = name, reason, "starting again"),
+        false => tracing::debug!(loop = name, reason, "starting again"),
+    }
+}
+
+/// What a loop had to do was done: whatever kept it from that is over.
+fn goes_on(name: &'static str) {
+    if let Some(time) = trouble::over(name) {
+        tracing::info!(loop = name, after_s = time.as_secs(), "goes on");
+    }
 }
 
 /// When this loop was fenced.
@@ -314,6 +345,7 @@ struct Session<'s, S: Stage> {
 impl<'s, S: Stage> Session<'s, S> {
     fn open(stage: &'s mut S, config: &kafka::Config) -> Result<Self, Broken> {
         let member = stage.member();
+        kafka::reach(config)?;
         // The producer first: it ends what a predecessor left open, so that restores do not wait for it.
         let transaction = Producer::open(config, member)?.begin()?;
         let topics = stage.topics();
@@ -448,6 +480,7 @@ impl<'s, S: Stage> Session<'s, S> {
         faults::point(member.point(Point::AfterProduce));
         self.transaction = Some(transaction.commit(&self.consumer, &offsets)?);
         faults::point(member.point(Point::AfterCommit));
+        goes_on(member.stage);
         self.owned.iter_mut().for_each(|progress| progress.moved = false);
         self.records = 0;
         Ok(())

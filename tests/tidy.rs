@@ -24,6 +24,7 @@ const ROOMS: &[&str] = &[
     "ledger",
     "tables",
     "telemetry",
+    "trouble",
     "kafka",
     "clickhouse",
     "admin",
@@ -98,7 +99,7 @@ const STANDARD: &[(&str, &[&str], &str)] = &[
     ("std::time::Instant", IMPURE, "take the time as an argument"),
 ];
 
-const IMPURE: &[&str] = &["telemetry", "kafka", "clickhouse", "admin", "pipeline", "config", "cli"];
+const IMPURE: &[&str] = &["telemetry", "trouble", "kafka", "clickhouse", "admin", "pipeline", "config", "cli"];
 
 /// Longest function that is not worth a look, in lines.
 const FUNCTION_LINES: usize = 70;

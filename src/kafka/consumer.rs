@@ -6,7 +6,7 @@
 
 use super::orphans::Watch;
 use super::{Config, Member, NextOffset};
-use crate::limits;
+use crate::{limits, trouble};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, ConsumerGroupMetadata};
@@ -92,13 +92,16 @@ impl Letters {
     }
 }
 
-/// Passes a line of librdkafka on.
+/// Passes a line of librdkafka on. Every client says the same of a broker that is away, and every new one again.
 pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!(facility, message, "librdkafka");
         }
-        RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "librdkafka"),
+        // That a connection failed is an error to librdkafka, and none to weir as long as another holds.
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if trouble::is_news("librdkafka", message) => {
+            tracing::warn!(facility, message, "librdkafka")
+        }
         _ => tracing::debug!(facility, message, "librdkafka"),
     }
 }
@@ -164,6 +167,9 @@ fn settings(config: &Config, member: Member) -> rdkafka::ClientConfig {
         // 347 k events/s instead of 29 k with the buffer above (measured): by default a full buffer waits a second.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.message.max.bytes", (limits::EVENT_MAX_BYTES + (1 << 20)).to_string())
+        // A fetch is asked for while the buffer has room, and what it brings may be ten times as much when it is
+        // unpacked. The default of 50 MiB would make the buffer's bound none.
+        .set("fetch.max.bytes", (limits::EVENT_MAX_BYTES + (1 << 20)).to_string())
         .set("allow.auto.create.topics", "false");
     if member.stage == "detect" {
         // Large fetches halve the cost at middling load; 50 ms is what they may cost in latency.

@@ -17,7 +17,7 @@ use crate::clickhouse::schema::{self, SchemaProof};
 use crate::clickhouse::{Client, Failure as ServerFailure};
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition};
-use crate::{faults, limits};
+use crate::{faults, kafka, limits, trouble};
 use bytes::Bytes;
 use group::{BlockName, Group, OutboxRecord};
 use intent::Intent;
@@ -48,6 +48,9 @@ const TOKEN_TRUSTED: Duration = Duration::from_secs(10 * 60);
 /// Waits between two attempts of a commit that was refused.
 const COMMIT_PAUSE: Duration = Duration::from_millis(20);
 
+/// An insert that fails for no longer than this is nobody's business: servers restart.
+const INSERT_HICCUP: Duration = Duration::from_secs(3);
+
 /// Waits between two attempts of an insert: doubling from the first to the second.
 const BACKOFF_MS: (u64, u64) = (100, 10_000);
 
@@ -73,15 +76,19 @@ pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
 
 /// Waits until the schema is as this program needs it: nothing is inserted into an older one.
 fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop) -> Option<SchemaProof> {
-    let mut said = String::new();
     while !stop.is_set() {
         match runtime.block_on(schema::check(client)) {
-            Ok(proof) => return Some(proof),
+            Ok(proof) => {
+                super::goes_on(MEMBER.stage);
+                if let Some(newer) = proof.newer() {
+                    tracing::warn!("{newer}");
+                }
+                return Some(proof);
+            }
             Err(error) => {
                 let reason = error.to_string();
-                if reason != said {
+                if trouble::is_news(MEMBER.stage, &reason) {
                     tracing::error!(reason, "store is not ready; detect, score and alerts go on");
-                    said = reason;
                 }
             }
         }
@@ -128,6 +135,7 @@ struct Session<'p> {
 impl<'p> Session<'p> {
     fn open(pipeline: &'p Pipeline, runtime: &'p Runtime, client: Client, proof: SchemaProof) -> Result<Self, Broken> {
         let topic = pipeline.kafka.topics.outbox();
+        kafka::reach(&pipeline.kafka)?;
         let consumer = Consumer::subscribe(&pipeline.kafka, MEMBER, &[&topic])?;
         check_topics(&consumer, &[(topic.clone(), Some(pipeline.kafka.topics.outbox_partitions))])?;
         let cluster = consumer.cluster_id().ok_or_else(|| Broken::Again("the cluster does not tell its id".into()))?;
@@ -287,6 +295,7 @@ impl<'p> Session<'p> {
             if !self.commit(lane, next, "")? {
                 return Ok(());
             }
+            super::goes_on(MEMBER.stage);
             self.deleter.delete_before(&lane.at, next);
             lane.committed = next.0;
             lane.phase = Phase::Gathering { group: Group::default(), since: Instant::now(), resumed: None };
@@ -411,10 +420,22 @@ async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, fi
             let ask = ask || begun.elapsed() > TOKEN_TRUSTED;
             match insert_table(&target, table, block, &body, &token, ask).await {
                 Ok(()) => break,
-                Err(reason) => tracing::warn!(table, partition, reason, "insert is made again"),
+                Err(reason) => told(table, partition, &reason, begun.elapsed()),
             }
             backoff.wait().await;
         }
+    }
+}
+
+/// Tells of a failed insert: at once in passing, and as an error when it lasts, since then somebody has to act.
+fn told(table: &str, partition: i32, reason: &str, lasts: Duration) {
+    let lasts = lasts > INSERT_HICCUP;
+    if !trouble::is_news(MEMBER.stage, &format!("{lasts} {reason}")) {
+        tracing::debug!(table, partition, reason, "insert is made again");
+    } else if lasts {
+        tracing::error!(table, partition, reason, "rows wait in the outbox; detect, score and alerts go on");
+    } else {
+        tracing::warn!(table, partition, reason, "insert is made again");
     }
 }
 
