@@ -92,6 +92,11 @@ impl Letters {
     }
 }
 
+/// librdkafka's reason without the time and the repetitions that it adds.
+pub(super) fn reason(message: &str) -> &str {
+    message.split(" (after ").next().unwrap_or_default()
+}
+
 /// Passes a line of librdkafka on. Every client says the same of a broker that is away, and every new one again.
 pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
@@ -99,7 +104,7 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
             tracing::error!(facility, message, "librdkafka");
         }
         // That a connection failed is an error to librdkafka, and none to weir as long as another holds.
-        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if trouble::is_news("librdkafka", message) => {
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if trouble::is_news("librdkafka", reason(message)) => {
             tracing::warn!(facility, message, "librdkafka")
         }
         _ => tracing::debug!(facility, message, "librdkafka"),

@@ -67,7 +67,7 @@ impl ClientContext for Heard {
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown)
             && let Ok(mut heard) = self.0.lock()
         {
-            *heard = Some(reason.to_string());
+            *heard = Some(super::consumer::reason(reason).to_string());
         }
     }
 }

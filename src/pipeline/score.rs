@@ -15,18 +15,16 @@ use crate::model::finding::Finding;
 use crate::model::reject::{DeadLetter, Reason, Reject};
 use crate::model::uid::Uid;
 use crate::score::State;
+use crate::score::principals::Principals;
 use crate::tables::Builder;
 use crate::tables::dead_letters::DeadLetters;
 use crate::tables::findings::{self, Findings};
 use crate::tables::interactions::{self, Interactions};
-use crate::{alert, faults, limits, score};
+use crate::{alert, faults, score};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-
-/// Most buckets for the applications of principals past the bound on these.
-const OVERFLOW_BUCKETS: usize = 1_000;
 
 /// How often old facts are looked for and deleted.
 const FACTS_DELETION_EVERY: Duration = Duration::from_secs(60);
@@ -41,6 +39,7 @@ pub struct Score<'p> {
     dead_letters: Builder<DeadLetters>,
     deleter: Option<Deleter>,
     deleted_at: Instant,
+    overflowed: u64,
 }
 
 struct Names {
@@ -53,7 +52,9 @@ struct Names {
 /// A partition of weir.facts with the state of its principals.
 struct Partition {
     at: TopicPartition,
-    states: HashMap<Box<str>, State>,
+    states: Principals,
+    /// Whether it was told that principals share states here.
+    is_full: bool,
     /// Principals that the open transaction changed, in order, so that the changelog is the same each time.
     changed: BTreeSet<Box<str>>,
     /// The head of the chain of resets, which only passes through here.
@@ -78,7 +79,13 @@ impl<'p> Score<'p> {
             dead_letters: Builder::default(),
             deleter: None,
             deleted_at: Instant::now(),
+            overflowed: 0,
         }
+    }
+
+    /// Interactions that were scored in a bucket, since their principals found no room, since the start.
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
     }
 
     fn partition(&self, partition: i32) -> usize {
@@ -90,7 +97,7 @@ impl<'p> Score<'p> {
 
     /// Takes over what was scored: rows are gathered, alerts written, the principal's state swapped.
     fn keep(&mut self, index: usize, facts: &Facts<'_>, scored: Scored<'_>, out: &Transaction) -> Result<(), Broken> {
-        let Score { pipeline, names, partitions, interactions, findings: rows, .. } = self;
+        let Score { pipeline, names, partitions, interactions, findings: rows, overflowed, .. } = self;
         let Scored { state_key, state, findings, alerts } = scored;
         interactions.push(&interactions::Row {
             facts,
@@ -104,8 +111,12 @@ impl<'p> Score<'p> {
             }
         }
         let partition = &mut partitions[index];
-        partition.changed.insert(state_key.clone());
-        partition.states.insert(state_key, state);
+        partition.states.keep(&state_key, &state);
+        if Principals::is_shared(&state_key) {
+            *overflowed += 1;
+            partition.tell_full();
+        }
+        partition.changed.insert(state_key);
         Ok(())
     }
 
@@ -163,8 +174,8 @@ struct Rendered {
 fn score_facts<'f>(pipeline: &'f Pipeline, partition: &Partition, facts: &'f Facts<'f>) -> Scored<'f> {
     faults::panics("fault.score_panics");
     let key = facts.principal.to_string();
-    let state_key = partition.state_key(&key, facts);
-    let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
+    let state_key = partition.states.place_of(&key, facts.application);
+    let mut state = partition.states.state(&state_key);
     let scores = score::score(&mut state, facts, &pipeline.policy.limits);
     let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
     let mut alerts = Vec::with_capacity(findings.len());
@@ -195,18 +206,14 @@ impl Rendered {
 }
 
 impl Partition {
-    /// The key under which a principal's state is kept: its own; past the bound on principals the bucket of its
-    /// application, and past the bound on those one bucket for all. Applications are foreign text too.
-    fn state_key(&self, key: &str, facts: &Facts<'_>) -> Box<str> {
-        let known = self.states.len();
-        if known < limits::PRINCIPALS_PER_PARTITION || self.states.contains_key(key) {
-            return key.into();
+    fn tell_full(&mut self) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(
+                partition = self.at.partition,
+                principals = self.states.len(),
+                "the bound on principals is reached: further ones share ceilings and throttles by application"
+            );
         }
-        let bucket = format!("overflow:{}", facts.application);
-        if known < limits::PRINCIPALS_PER_PARTITION + OVERFLOW_BUCKETS || self.states.contains_key(bucket.as_str()) {
-            return bucket.into();
-        }
-        "overflow:".into()
     }
 }
 
@@ -237,7 +244,7 @@ impl Stage for Score<'_> {
         committed: Option<Committed>,
     ) -> Result<Start, Broken> {
         let begun = Instant::now();
-        let mut states: HashMap<Box<str>, State> = HashMap::new();
+        let mut states = Principals::default();
         let offset = committed.as_ref().map(|committed| committed.offset);
         let restored =
             changelog::restore(&self.pipeline.kafka, at.partition, offset, |key, value| apply(&mut states, key, value));
@@ -268,7 +275,7 @@ impl Stage for Score<'_> {
             "state restored"
         );
         let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
-        self.partitions.push(Partition { at: at.clone(), states, changed: BTreeSet::new(), metadata });
+        self.partitions.push(Partition { at: at.clone(), states, is_full: false, changed: BTreeSet::new(), metadata });
         Ok(Start::At(next))
     }
 
@@ -297,7 +304,6 @@ impl Stage for Score<'_> {
         super::send_blocks(out, config, &self.findings.take(time_ms))?;
         super::send_blocks(out, config, &self.dead_letters.take(time_ms))?;
         let mut metadata = Vec::new();
-        let mut bytes = Vec::new();
         for progress in progress {
             let index = self.partition(progress.at.partition);
             let partition = &mut self.partitions[index];
@@ -310,15 +316,8 @@ impl Stage for Score<'_> {
                 out.send(Record { topic: &self.names.state, partition, key: Some(key), value, headers: &[] })
             };
             for key in std::mem::take(&mut partition.changed) {
-                let state = &partition.states[&key];
-                if state.is_absent() {
-                    partition.states.remove(&key);
-                    send(key.as_bytes(), None)?;
-                } else {
-                    bytes.clear();
-                    state.encode(&mut bytes);
-                    send(key.as_bytes(), Some(&bytes))?;
-                }
+                // Without a state it is a tombstone.
+                send(key.as_bytes(), partition.states.encoded(&key))?;
             }
             // Last on its partition: whoever has read the marker has read everything before it.
             send(MARKER_KEY, Some(&changelog::marker(progress.next)))?;
@@ -349,16 +348,13 @@ impl Stage for Score<'_> {
 }
 
 /// Takes over a record of the changelog.
-fn apply(states: &mut HashMap<Box<str>, State>, key: &[u8], value: Option<&[u8]>) -> Result<(), CodecError> {
+fn apply(states: &mut Principals, key: &[u8], value: Option<&[u8]>) -> Result<(), CodecError> {
     let key = std::str::from_utf8(key).map_err(|_| CodecError::Invalid("key"))?;
     match value {
-        Some(value) => {
-            let state = State::decode(value)?;
-            states.insert(key.into(), state);
-        }
+        Some(value) => states.restore(key, value),
         None => {
-            states.remove(key);
+            states.forget(key);
+            Ok(())
         }
     }
-    Ok(())
 }

@@ -80,7 +80,7 @@ fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop) -> Option<Schem
         match runtime.block_on(schema::check(client)) {
             Ok(proof) => {
                 super::goes_on(MEMBER.stage);
-                if let Some(newer) = proof.newer() {
+                if let Some(newer) = proof.newer().filter(|newer| trouble::is_news("schema", &newer.to_string())) {
                     tracing::warn!("{newer}");
                 }
                 return Some(proof);
