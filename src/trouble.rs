@@ -23,8 +23,8 @@ struct Told {
 
 static TOLD: Mutex<Vec<Told>> = Mutex::new(Vec::new());
 
-/// Whether this is worth a line now. Two reasons are of one kind when they differ in numbers only: ports, times and
-/// counts change from one try to the next.
+/// Whether this is worth a line now. Two reasons are of one kind when they begin alike: numbers, and what follows the
+/// first parenthesis, change from one try to the next.
 pub fn is_news(who: &'static str, reason: &str) -> bool {
     is_news_at(&mut told(), Instant::now(), who, reason)
 }
@@ -43,7 +43,8 @@ fn told() -> MutexGuard<'static, Vec<Told>> {
 }
 
 fn is_news_at(told: &mut Vec<Told>, now: Instant, who: &'static str, reason: &str) -> bool {
-    let kind: String = reason.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let begins = reason.split(" (").next().unwrap_or_default();
+    let kind: String = begins.chars().filter(|c| !c.is_ascii_digit()).collect();
     if let Some(known) = told.iter_mut().find(|told| told.kind == kind) {
         let due = now.saturating_duration_since(known.told) >= REMINDER;
         if due {
@@ -68,7 +69,7 @@ mod tests {
         let mut say =
             |seconds: u64, who, reason| is_news_at(&mut told, begun + Duration::from_secs(seconds), who, reason);
         assert!(say(0, "score", "no answer after 5000 ms"));
-        assert!(!say(1, "score", "no answer after 5003 ms"), "only a number differs");
+        assert!(!say(1, "score", "no answer after 5003 ms (connection refused)"), "only details differ");
         assert!(!say(2, "store", "no answer after 5003 ms"), "another loop in the same trouble");
         assert!(say(3, "score", "another reason"));
         assert!(!say(4, "score", "no answer after 5004 ms"), "two that take turns");

@@ -5,7 +5,7 @@
 //! letter would make closing wait for ever, so dropping a [`Consumer`] answers what is left.
 
 use super::orphans::Watch;
-use super::{Config, Member, NextOffset};
+use super::{Config, Member, NextOffset, Unreachable};
 use crate::{limits, trouble};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -104,7 +104,7 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
             tracing::error!(facility, message, "librdkafka");
         }
         // That a connection failed is an error to librdkafka, and none to weir as long as another holds.
-        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if trouble::is_news("librdkafka", reason(message)) => {
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if trouble::is_news("librdkafka", message) => {
             tracing::warn!(facility, message, "librdkafka")
         }
         _ => tracing::debug!(facility, message, "librdkafka"),
@@ -148,6 +148,9 @@ pub struct Consumer {
     letters: Receiver<Letter>,
     /// `None` outside of a group.
     watch: Option<Watch>,
+    stage: &'static str,
+    /// What there is to say when no broker answers any more.
+    away: String,
 }
 
 /// librdkafka's settings of a loop's consumer.
@@ -194,7 +197,8 @@ impl Consumer {
         let inner: BaseConsumer<Letters> = settings(config, member).create_with_context(context)?;
         inner.subscribe(topics)?;
         let watch = Watch::new(config.group_of(member.stage), config.member_name(member), topics);
-        Ok(Consumer { inner, letters, watch: Some(watch) })
+        let away = Unreachable::all(config).to_string();
+        Ok(Consumer { inner, letters, watch: Some(watch), stage: member.stage, away })
     }
 
     /// Asks about a loop's group without joining it. Whoever commits through it looks at `members` first: the broker
@@ -208,7 +212,8 @@ impl Consumer {
             .set("isolation.level", "read_committed")
             .set("enable.auto.commit", "false")
             .create_with_context(context)?;
-        Ok(Consumer { inner, letters, watch: None })
+        let away = Unreachable::all(config).to_string();
+        Ok(Consumer { inner, letters, watch: None, stage: "outside", away })
     }
 
     /// The next record or letter, waiting at most `timeout`. An error is fatal: close and start again.
@@ -222,11 +227,14 @@ impl Consumer {
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error),
             Some(Err(error)) => {
                 // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying. Of
-                // brokers its own log lines tell already.
-                let known = [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown];
-                match error.rdkafka_error_code().is_some_and(|code| known.contains(&code)) {
-                    true => tracing::debug!(%error, "kafka consumer"),
-                    false => tracing::warn!(%error, "kafka consumer"),
+                // single brokers its own log lines tell already.
+                match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::AllBrokersDown) if trouble::is_news(self.stage, &self.away) => {
+                        tracing::error!(loop = self.stage, reason = self.away, "cannot go on; trying again");
+                    }
+                    Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {}
+                    _ if trouble::is_news(self.stage, &error.to_string()) => tracing::warn!(%error, "kafka consumer"),
+                    _ => {}
                 }
                 Ok(Polled::Nothing)
             }

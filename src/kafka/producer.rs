@@ -6,7 +6,7 @@
 
 use super::consumer::log_line;
 use super::{Config, Consumer, Member, NextOffset, TopicPartition};
-use crate::{faults, limits};
+use crate::{faults, limits, trouble};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -294,7 +294,9 @@ impl Producer {
                 Err(KafkaError::Transaction(error))
                     if error.is_retriable() && !error.is_fatal() && begun.elapsed() < GIVE_UP =>
                 {
-                    tracing::warn!(%error, "a transaction's request is made again");
+                    if trouble::is_news("producer", &error.to_string()) {
+                        tracing::warn!(%error, "a transaction's request is made again");
+                    }
                     self.0.poll(Duration::from_millis(20));
                 }
                 Err(error) => return Err(CommitFailure::of(error)),

@@ -20,9 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// No broker answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no broker answers at {brokers} within {} s{why}: look whether the brokers run, and check kafka.brokers \
-     (KAFKA_BROKERS), kafka.tls and kafka.sasl",
-    PATIENCE.as_secs()
+    "no broker answers at {brokers}{why}: look whether the brokers run, and check kafka.brokers (KAFKA_BROKERS), \
+     kafka.tls and kafka.sasl"
 )]
 pub struct Unreachable {
     brokers: String,
@@ -30,9 +29,16 @@ pub struct Unreachable {
     why: String,
 }
 
+impl Unreachable {
+    /// All brokers went away.
+    pub(super) fn all(config: &Config) -> Self {
+        Unreachable { brokers: config.brokers.clone(), why: String::new() }
+    }
+}
+
 /// Waits until a broker has told the cluster's id.
 pub fn reach(config: &Config) -> Result<(), Unreachable> {
-    let unreachable = |why: String| Unreachable { brokers: config.brokers.clone(), why };
+    let unreachable = |why| Unreachable { why, ..Unreachable::all(config) };
     let client: BaseProducer<Heard> =
         config.client().create_with_context(Heard::default()).map_err(|error| unreachable(format!(" ({error})")))?;
     let begun = Instant::now();

@@ -13,6 +13,7 @@ mod intent;
 
 use super::drain::Stop;
 use super::{Broken, Failure, Pipeline, check_topics, sessions};
+use crate::clickhouse::insert::InsertError;
 use crate::clickhouse::schema::{self, SchemaProof};
 use crate::clickhouse::{Client, Failure as ServerFailure};
 use crate::kafka::topics::Deleter;
@@ -58,6 +59,8 @@ const BACKOFF_MS: (u64, u64) = (100, 10_000);
 struct Target {
     client: Client,
     proof: SchemaProof,
+    /// Where it is, for the log.
+    clickhouse: String,
     cluster: String,
     topic: String,
 }
@@ -69,13 +72,13 @@ pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
     let client = Client::new(&pipeline.clickhouse)
         .map_err(|error| Failure::Other { stage: MEMBER.stage, message: error.to_string() })?;
     sessions(pipeline, MEMBER, stop, || {
-        let Some(proof) = await_schema(&runtime, &client, stop) else { return Ok(()) };
+        let Some(proof) = await_schema(&runtime, &client, &pipeline.clickhouse.url, stop) else { return Ok(()) };
         Session::open(pipeline, &runtime, client.clone(), proof)?.run(stop)
     })
 }
 
 /// Waits until the schema is as this program needs it: nothing is inserted into an older one.
-fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop) -> Option<SchemaProof> {
+fn await_schema(runtime: &Runtime, client: &Client, clickhouse: &str, stop: &Stop) -> Option<SchemaProof> {
     while !stop.is_set() {
         match runtime.block_on(schema::check(client)) {
             Ok(proof) => {
@@ -88,7 +91,7 @@ fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop) -> Option<Schem
             Err(error) => {
                 let reason = error.to_string();
                 if trouble::is_news(MEMBER.stage, &reason) {
-                    tracing::error!(reason, "store is not ready; detect, score and alerts go on");
+                    tracing::error!(clickhouse, reason, "store is not ready; detect, score and alerts go on");
                 }
             }
         }
@@ -139,7 +142,8 @@ impl<'p> Session<'p> {
         let consumer = Consumer::subscribe(&pipeline.kafka, MEMBER, &[&topic])?;
         check_topics(&consumer, &[(topic.clone(), Some(pipeline.kafka.topics.outbox_partitions))])?;
         let cluster = consumer.cluster_id().ok_or_else(|| Broken::Again("the cluster does not tell its id".into()))?;
-        let target = Arc::new(Target { client, proof, cluster, topic });
+        let clickhouse = pipeline.clickhouse.url.clone();
+        let target = Arc::new(Target { client, proof, clickhouse, cluster, topic });
         let deleter = Deleter::connect(&pipeline.kafka)?;
         Ok(Session { pipeline, runtime, target, consumer, deleter, lanes: Vec::new() })
     }
@@ -420,22 +424,36 @@ async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, fi
             let ask = ask || begun.elapsed() > TOKEN_TRUSTED;
             match insert_table(&target, table, block, &body, &token, ask).await {
                 Ok(()) => break,
-                Err(reason) => told(table, partition, &reason, begun.elapsed()),
+                Err(failed) => told(&target.clickhouse, partition, &failed, begun.elapsed()),
             }
             backoff.wait().await;
         }
     }
 }
 
-/// Tells of a failed insert: at once in passing, and as an error when it lasts, since then somebody has to act.
-fn told(table: &str, partition: i32, reason: &str, lasts: Duration) {
-    let lasts = lasts > INSERT_HICCUP;
+/// A try that put no rows into a table, as far as is known.
+struct Failed {
+    reason: String,
+    /// The server will say the same again until somebody acts.
+    is_refused: bool,
+}
+
+impl Failed {
+    fn in_passing(reason: String) -> Self {
+        Failed { reason, is_refused: false }
+    }
+}
+
+/// Tells of a failed insert: in passing at first, and as an error when it lasts, since then somebody has to act.
+fn told(clickhouse: &str, partition: i32, failed: &Failed, lasts: Duration) {
+    let Failed { reason, is_refused } = failed;
+    let lasts = *is_refused || lasts > INSERT_HICCUP;
     if !trouble::is_news(MEMBER.stage, &format!("{lasts} {reason}")) {
-        tracing::debug!(table, partition, reason, "insert is made again");
+        tracing::debug!(clickhouse, partition, reason, "insert is made again");
     } else if lasts {
-        tracing::error!(table, partition, reason, "rows wait in the outbox; detect, score and alerts go on");
+        tracing::error!(clickhouse, partition, reason, "rows wait in the outbox; detect, score and alerts go on");
     } else {
-        tracing::warn!(table, partition, reason, "insert is made again");
+        tracing::warn!(clickhouse, partition, reason, "insert is made again");
     }
 }
 
@@ -446,20 +464,23 @@ async fn insert_table(
     body: &Bytes,
     token: &str,
     ask: bool,
-) -> Result<(), String> {
+) -> Result<(), Failed> {
     // ClickHouse forgets tokens after a while; the block's id is in the rows. One insert is one part, so that any
     // row of the first block means that all of the group are there.
     if ask {
         let present = target.client.block_present(table, &block.id, block.time_ms).await;
-        if present.map_err(|failure: ServerFailure| failure.to_string())? {
+        if present.map_err(|failure: ServerFailure| Failed::in_passing(failure.to_string()))? {
             return Ok(());
         }
     }
     let token = if faults::mutated("mutation.token") { &super::block_time_ms().to_string() } else { token };
     let inserted = target.client.insert(&target.proof, table, body.clone(), token).await;
-    inserted.map_err(|error| error.to_string())?;
+    inserted.map_err(|error| Failed {
+        reason: error.to_string(),
+        is_refused: matches!(error, InsertError::Refused { .. }),
+    })?;
     if faults::mutated("fault.answer_lost") {
-        return Err("the answer was lost, by a failpoint".into());
+        return Err(Failed::in_passing("the answer was lost, by a failpoint".into()));
     }
     Ok(())
 }

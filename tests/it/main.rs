@@ -13,6 +13,8 @@
 //! | `closing.rs` | does a consumer close whenever it is asked to |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
+//! | `life.rs` | what does it say when something about it is wrong, and does it go on once that is mended |
+//! | `memory.rs` | does memory stay bounded under slow servers and many principals |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -32,6 +34,7 @@ mod crash;
 mod harness;
 mod lapses;
 mod layout;
+mod life;
 mod migrations;
 mod mutation;
 mod on_clickhouse;
