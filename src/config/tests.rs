@@ -118,6 +118,8 @@ fn the_smallest_pipeline_has_every_default() {
       detect_threads: auto
     telemetry:
       log: json
+      listen: null
+      otlp: null
     "#);
     let config = loaded.config;
     assert_eq!(config.input, [InputTopic { name: "llm.events".to_owned(), format: Format::Auto }]);

@@ -4,23 +4,24 @@
 //! producer is gone with it, and the loop closes its consumer too and starts again. So nothing of an aborted
 //! transaction can be used, and there is one path out of every error.
 
-use super::consumer::log_line;
+use super::outage;
 use super::{Config, Consumer, Member, NextOffset, TopicPartition};
-use crate::{faults, limits, trouble};
+use crate::{faults, limits};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{Offset, TopicPartitionList};
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long one request of a commit may take before it is made again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long an undecided request is made again.
-const GIVE_UP: Duration = Duration::from_secs(60);
+/// How long an undecided request is made again, unless whoever waits has to end earlier.
+pub const GIVE_UP: Duration = Duration::from_secs(60);
 
 /// How long a heartbeat and the joining that it leads to take, two short requests; a drain is mostly longer.
 const JOIN_TIME: Duration = Duration::from_millis(5);
@@ -39,11 +40,11 @@ struct Reports(OnceLock<Unwritten>);
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
+        outage::log_line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka producer");
+        outage::client_error("producer", &error, reason);
     }
 }
 
@@ -162,7 +163,11 @@ pub struct Producer(BaseProducer<Reports>);
 
 /// A transaction that takes records. Dropping it without a commit leaves it to the broker or to the successor's
 /// start to abort it; `abort` does it at once.
-pub struct Transaction(Producer);
+pub struct Transaction {
+    producer: Producer,
+    /// Records written.
+    sent: Cell<u64>,
+}
 
 fn settings(config: &Config, member: Member) -> rdkafka::ClientConfig {
     let name = config.member_name(member);
@@ -191,14 +196,15 @@ impl Producer {
     /// Begins a transaction: nothing goes to the broker before the first record.
     pub fn begin(self) -> Result<Transaction, KafkaError> {
         self.0.begin_transaction()?;
-        Ok(Transaction(self))
+        Ok(Transaction { producer: self, sent: Cell::new(0) })
     }
 }
 
 impl Transaction {
     /// Writes a record. Waits while librdkafka's queue is full.
     pub fn send(&self, record: Record<'_>) -> Result<(), KafkaError> {
-        let producer = &self.0.0;
+        let producer = &self.producer.0;
+        self.sent.set(self.sent.get() + 1);
         let mut base: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(record.topic);
         base.partition = record.partition;
         base.key = record.key;
@@ -224,35 +230,45 @@ impl Transaction {
         }
     }
 
-    /// Waits for the records, then commits them together with the consumer's offsets.
+    /// Records that were written to it.
+    pub fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+
+    /// Waits for the records, then commits them together with the consumer's offsets. `waits` is asked whether a step
+    /// that has taken so long shall be waited for, or made again; when not, the commit counts as refused.
     pub fn commit(
         self,
         consumer: &Consumer,
         offsets: &[(TopicPartition, NextOffset, String)],
+        waits: &dyn Fn(Duration) -> bool,
     ) -> Result<Transaction, CommitFailure> {
-        let producer = self.0;
+        let producer = self.producer;
         // librdkafka's main thread sends a heartbeat that is due when it is woken, and asking for metadata wakes it.
         // Asked only right before the offsets are sent, the question would bring on the rebalance that the heartbeat
         // tells of, and with it a new generation, just while they are on their way, nearly every time. So it is asked
         // now too, and what it brings on is over by then.
         let _ = consumer.group_metadata();
         let asked = Instant::now();
-        drain(&producer.0);
+        if !drain(&producer.0, waits) {
+            return Err(CommitFailure::Refused(KafkaError::Canceled));
+        }
         std::thread::sleep(JOIN_TIME.saturating_sub(asked.elapsed()));
         if !faults::mutated("mutation.send_offsets") {
-            producer.send_offsets(consumer, offsets).map_err(|failure| producer.explained(failure))?;
+            producer.send_offsets(consumer, offsets, waits).map_err(|failure| producer.explained(failure))?;
         }
         producer
-            .retried(|inner| inner.commit_transaction(REQUEST_TIMEOUT))
+            .retried(waits, |inner| inner.commit_transaction(REQUEST_TIMEOUT))
             .map_err(|failure| producer.explained(failure))?;
+        outage::answered();
         producer.begin().map_err(CommitFailure::of)
     }
 
     /// Ends the transaction without effect. Errors are for the broker to sort out: its timeout aborts too.
     pub fn abort(self) {
-        let producer = &self.0.0;
+        let producer = &self.producer.0;
         producer.purge(PurgeConfig::default().queue().inflight());
-        drain(producer);
+        drain(producer, &|waited| waited < REQUEST_TIMEOUT);
         if let Err(error) = producer.abort_transaction(REQUEST_TIMEOUT) {
             tracing::warn!(%error, "aborting a transaction");
         }
@@ -272,6 +288,7 @@ impl Producer {
         &self,
         consumer: &Consumer,
         offsets: &[(TopicPartition, NextOffset, String)],
+        waits: &dyn Fn(Duration) -> bool,
     ) -> Result<(), CommitFailure> {
         let mut list = TopicPartitionList::new();
         for (at, next, metadata) in offsets {
@@ -280,23 +297,29 @@ impl Producer {
             element.set_metadata(metadata);
         }
         let group = consumer.group_metadata().ok_or(CommitFailure::Refused(KafkaError::Canceled))?;
-        self.retried(|inner| inner.send_offsets_to_transaction(&list, &group, REQUEST_TIMEOUT))
+        self.retried(waits, |inner| inner.send_offsets_to_transaction(&list, &group, REQUEST_TIMEOUT))
     }
 
     /// Makes a transactional call until it is decided: what can be retried and what timed out (its outcome is
     /// unknown, and the same call again asks for it) is made again. After a while it is given up as refused: opening
     /// the same transactional id anew decides it too, and the loop starts from what is committed then.
-    fn retried(&self, call: impl Fn(&BaseProducer<Reports>) -> Result<(), KafkaError>) -> Result<(), CommitFailure> {
+    fn retried(
+        &self,
+        waits: &dyn Fn(Duration) -> bool,
+        call: impl Fn(&BaseProducer<Reports>) -> Result<(), KafkaError>,
+    ) -> Result<(), CommitFailure> {
         let begun = Instant::now();
         loop {
             match call(&self.0) {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Transaction(error))
-                    if error.is_retriable() && !error.is_fatal() && begun.elapsed() < GIVE_UP =>
+                    if error.is_retriable()
+                        && !error.is_fatal()
+                        && begun.elapsed() < GIVE_UP
+                        && waits(begun.elapsed()) =>
                 {
-                    if trouble::is_news("producer", &error.to_string()) {
-                        tracing::warn!(%error, "a transaction's request is made again");
-                    }
+                    let code = format!("request {:?} of a transaction, made again", error.code());
+                    outage::say(RDKafkaLogLevel::Warning, &code, &error.to_string());
                     self.0.poll(Duration::from_millis(20));
                 }
                 Err(error) => return Err(CommitFailure::of(error)),
@@ -307,14 +330,19 @@ impl Producer {
 
 /// Waits until every record is reported. `flush` would wait in steps of 100 ms (107 ms a transaction at the
 /// median, measured); this takes 7–10 ms. It ends, since each record ends by the transaction's timeout.
-fn drain(producer: &BaseProducer<Reports>) {
+/// `false`: `waits` did not want to.
+fn drain(producer: &BaseProducer<Reports>, waits: &dyn Fn(Duration) -> bool) -> bool {
     let begun = Instant::now();
     let mut before = i32::MAX;
     loop {
         producer.poll(Duration::ZERO);
         let waiting = producer.in_flight_count();
-        if waiting == 0 || begun.elapsed() > Duration::from_millis(2 * limits::TRANSACTION_TIMEOUT_MS) {
-            return;
+        let waited = begun.elapsed();
+        if waiting == 0 || waited > Duration::from_millis(2 * limits::TRANSACTION_TIMEOUT_MS) {
+            return true;
+        }
+        if !waits(waited) {
+            return false;
         }
         if waiting >= before {
             std::thread::sleep(Duration::from_millis(1));

@@ -4,7 +4,7 @@
 //! since the state of a principal is where its hash says.
 
 use super::{Config, NextOffset, TopicPartition, Topics};
-use crate::{limits, trouble};
+use crate::limits;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -16,9 +16,6 @@ use std::time::Duration;
 
 /// `max.message.bytes` of weir's own topics.
 pub const OUTBOX_MAX_MESSAGE_BYTES: usize = 1 << 20;
-
-/// Deletions that may fail in a row without a word: leaders move.
-const FAILURES_IN_PASSING: u32 = 2;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -154,13 +151,11 @@ pub struct Deleter {
     client: AdminClient<DefaultClientContext>,
     wanted: Vec<(TopicPartition, NextOffset)>,
     pending: Option<Deletion>,
-    /// Deletions that failed since one succeeded.
-    failures: u32,
 }
 
 impl Deleter {
     pub fn connect(config: &Config) -> Result<Self, KafkaError> {
-        Ok(Deleter { client: config.client().create()?, wanted: Vec::new(), pending: None, failures: 0 })
+        Ok(Deleter { client: config.client().create()?, wanted: Vec::new(), pending: None })
     }
 
     /// Records of this partition before `next` may go.
@@ -171,36 +166,13 @@ impl Deleter {
         }
     }
 
-    /// Tells of deletions that go on failing. One that fails is made again with the next, and only takes room.
-    fn told(&mut self, topic: &str, failed: Option<&KafkaError>) {
-        let Some(error) = failed else {
-            self.failures = 0;
-            return;
-        };
-        self.failures += 1;
-        if self.failures > FAILURES_IN_PASSING && trouble::is_news("deleter", &format!("{topic} {error}")) {
-            tracing::error!(
-                topic,
-                %error,
-                "what has been read cannot be deleted, and takes room: allow weir's user to Delete on the topic"
-            );
-        } else {
-            tracing::debug!(topic, %error, "deleting what has been read");
-        }
-    }
-
     /// Looks after the request under way and makes the next one.
     pub fn tick(&mut self) {
         if let Some(pending) = &mut self.pending {
             match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(list)) => {
-                    for element in list.elements() {
-                        let failed = element.error().err();
-                        self.told(element.topic(), failed.as_ref());
-                    }
-                }
-                Poll::Ready(Err(error)) => self.told("a topic", Some(&error)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => tracing::warn!(%error, "deleting what has been read"),
             }
             self.pending = None;
         }

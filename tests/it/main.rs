@@ -15,6 +15,7 @@
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `life.rs` | what does it say when something about it is wrong, and does it go on once that is mended |
 //! | `memory.rs` | does memory stay bounded under slow servers and many principals |
+//! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -35,9 +36,11 @@ mod harness;
 mod lapses;
 mod layout;
 mod life;
+mod memory;
 mod migrations;
 mod mutation;
 mod on_clickhouse;
+mod queries;
 mod reconcile;
 mod schema;
 mod secrecy;

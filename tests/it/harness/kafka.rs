@@ -225,6 +225,14 @@ impl Kafka {
         found.elements().iter().filter_map(offset).collect()
     }
 
+    /// How many offsets a group has to go in a topic, transactions' marks among them.
+    pub fn lag(&self, group: &str, topic: &str) -> i64 {
+        let committed = self.committed(group, topic);
+        let ends = self.watermarks(&self.committed, topic);
+        let of = |(partition, end): (usize, &i64)| end - committed.get(&(partition as i32)).map_or(0, |(at, _)| *at);
+        ends.iter().enumerate().map(of).sum()
+    }
+
     /// Moves a group without members, as a person might with Kafka's tools.
     pub fn move_offset(&self, group: &str, topic: &str, partition: i32, offset: i64) {
         let mut list = TopicPartitionList::new();

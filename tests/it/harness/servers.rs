@@ -55,6 +55,16 @@ impl OwnClickHouse {
         services(&["up"], &self.dir, &["clickhouse"]);
     }
 
+    /// SIGSTOP: connections stay, answers do not come.
+    pub fn pause(&self) {
+        services(&["pause"], &self.dir, &["clickhouse"]);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        services(&["resume"], &self.dir, &["clickhouse"]);
+    }
+
     /// Takes the HTTP listener away, or gives it back.
     pub fn toggle_http(&self) {
         services(&["toggle-http"], &self.dir, &[]);
