@@ -313,7 +313,7 @@ fn sessions(
             tracing::warn!(loop = name, reason, "ended without a last commit; the successor reads again from the one before");
             return Ok(());
         }
-        repeats.say(name, &reason, is_blocked);
+        repeats.say(name, &pipeline.kafka.brokers, &reason, is_blocked);
         pulse.waits(Wait::Restart { reason });
         stop.sleep(RESTART_PAUSE);
     }
@@ -330,7 +330,7 @@ struct Repeats {
 
 impl Repeats {
     /// `is_blocked`: somebody has to act.
-    fn say(&mut self, name: &str, reason: &str, is_blocked: bool) {
+    fn say(&mut self, name: &str, brokers: &str, reason: &str, is_blocked: bool) {
         if outage::reason().is_some() {
             tracing::debug!(loop = name, reason, "starting again");
             return;
@@ -340,9 +340,9 @@ impl Repeats {
         }
         match self.fold.admit(Instant::now()) {
             Some(held_back) if is_blocked => {
-                tracing::error!(loop = name, reason, held_back, "cannot go on; trying again")
+                tracing::error!(loop = name, brokers, reason, held_back, "cannot go on; trying again")
             }
-            Some(held_back) => tracing::warn!(loop = name, reason, held_back, "starting again"),
+            Some(held_back) => tracing::warn!(loop = name, brokers, reason, held_back, "starting again"),
             None => {}
         }
     }
@@ -446,6 +446,7 @@ impl<'s, S: Stage> Session<'s, S> {
                 self.turn(left.min(Duration::from_millis(50)))?;
             }
             self.commit()?;
+            self.transaction.iter().for_each(Transaction::listen);
             self.stage.tick(&self.consumer, &self.owned);
             self.consumer.adopt_orphans()?;
             self.tell_lag();

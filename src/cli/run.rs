@@ -11,7 +11,7 @@ use crate::config::{Config, Loaded};
 use crate::kafka::outage;
 use crate::pipeline::drain::{PROCESS_DEADLINE, Stop};
 use crate::pipeline::{self, Pipeline};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ fn serve(loaded: Loaded, role: Role) -> anyhow::Result<Exit> {
     if let Some(admin) = admin {
         admin.serve(health.clone(), Arc::clone(&telemetry))?;
     }
-    watch(stop.clone(), health.clone(), Arc::clone(&telemetry));
+    watch(stop.clone(), health.clone());
     let role = match role {
         Role::All => pipeline::Role::All,
         Role::Detect => pipeline::Role::Detect,
@@ -149,7 +149,7 @@ fn say_start(name: &str, pipeline: &Pipeline, role: Role, listen: &str, otlp: Op
 
 /// Sees to it that the process ends in time: what the loops have not finished by then is the successor's, and a kill
 /// loses no more than this does.
-fn watch(stop: Stop, health: Health, telemetry: Arc<Telemetry>) {
+fn watch(stop: Stop, health: Health) {
     std::thread::spawn(move || {
         let elapsed = loop {
             std::thread::sleep(Duration::from_millis(50));
@@ -160,8 +160,12 @@ fn watch(stop: Stop, health: Health, telemetry: Arc<Telemetry>) {
         let loops = health.running().join(", ");
         tracing::info!(loops, within_s = PROCESS_DEADLINE.as_secs(), "weir ends: loops commit what they have done");
         std::thread::sleep(PROCESS_DEADLINE.saturating_sub(elapsed));
-        // It is still there, so the main thread waits for a loop.
-        let loops = health.running().join(", ");
+        // It is still there: the main thread waits for a loop, or only for a collector.
+        let running = health.running();
+        if running.is_empty() {
+            std::process::exit(0);
+        }
+        let loops = running.join(", ");
         let kafka = outage::reason().unwrap_or_else(|| "answers".to_owned());
         tracing::error!(
             loops,
@@ -169,7 +173,6 @@ fn watch(stop: Stop, health: Health, telemetry: Arc<Telemetry>) {
             "weir did not finish in time and ends as it is: what these loops had read since their last commit is read \
              again by the successor, and groups that were on their way to ClickHouse are sent again"
         );
-        telemetry.end();
         std::process::exit(1);
     });
 }

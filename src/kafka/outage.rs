@@ -104,9 +104,11 @@ fn is_transport(code: RDKafkaErrorCode) -> bool {
 pub(super) fn client_error(client: &str, error: &KafkaError, reason: &str) {
     let Some(code) = error.rdkafka_error_code().filter(|code| *code != RDKafkaErrorCode::PartitionEOF) else { return };
     metrics().kafka_errors.add(1, &[client, &format!("{code:?}")]);
-    match is_transport(code) {
-        true => failed(reason),
-        false => tracing::debug!(%error, reason, client, "kafka"),
+    match code {
+        // Whatever failed is told by a line of its own, which names the broker and the reason.
+        RDKafkaErrorCode::AllBrokersDown => outage().failed = Some(Instant::now()),
+        code if is_transport(code) => failed(reason),
+        _ => tracing::debug!(%error, reason, client, "kafka"),
     }
 }
 
@@ -130,6 +132,9 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
             return;
         }
     };
+    // `[thrd:host:9092/1]: host:9092/1: Connect to …`: the thread says no more than the rest.
+    let message =
+        message.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(message, |(_, rest)| rest);
     if is_error && matches!(facility, "FAIL" | "ERROR") {
         return failed(message);
     }

@@ -23,6 +23,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an undecided request is made again, unless whoever waits has to end earlier.
 pub const GIVE_UP: Duration = Duration::from_secs(60);
 
+/// How many lines or reports are read between two commits.
+const LINES_AT_ONCE: usize = 32;
+
+/// How long librdkafka's log lines are read after a producer was opened.
+const LOG_TIME: Duration = Duration::from_millis(5);
+
 /// How long a heartbeat and the joining that it leads to take, two short requests; a drain is mostly longer.
 const JOIN_TIME: Duration = Duration::from_millis(5);
 
@@ -106,7 +112,7 @@ impl Unwritten {
                  min.insync.replicas says (kafka-topics.sh --describe --topic {topic})"
             ),
             RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-                format!("allow weir's user to write to {topic}; `weir topics plan` lists the rights that it needs")
+                format!("allow weir's user to write to {topic}")
             }
             _ => format!("see the broker's log, and kafka-configs.sh --describe --topic {topic}"),
         }
@@ -189,7 +195,10 @@ impl Producer {
     /// Opens the transactional id, which ends what a predecessor of the same name left open.
     pub fn open(config: &Config, member: Member) -> Result<Self, KafkaError> {
         let inner: BaseProducer<Reports> = settings(config, member).create_with_context(Reports::default())?;
-        inner.init_transactions(REQUEST_TIMEOUT)?;
+        let opened = inner.init_transactions(REQUEST_TIMEOUT);
+        // What librdkafka said meanwhile, such as which broker refused to talk, comes only when it is asked for.
+        inner.poll(LOG_TIME);
+        opened?;
         Ok(Producer(inner))
     }
 
@@ -228,6 +237,13 @@ impl Transaction {
                 Err((error, _)) => return Err(error),
             }
         }
+    }
+
+    /// Reads what librdkafka has to say of this client, without waiting; else its lines of an outage would come with
+    /// the first commit after it.
+    pub fn listen(&self) {
+        // A call reads one line at most, and costs next to nothing when there is none.
+        (0..LINES_AT_ONCE).for_each(|_| self.producer.0.poll(Duration::ZERO));
     }
 
     /// Records that were written to it.
@@ -348,5 +364,34 @@ fn drain(producer: &BaseProducer<Reports>, waits: &dyn Fn(Duration) -> bool) -> 
             std::thread::sleep(Duration::from_millis(1));
         }
         before = waiting;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker alone cannot be made to lack replicas, so that these lines are seen here only.
+    #[test]
+    fn what_takes_no_records_is_told_with_a_remedy() {
+        let table = [
+            (RDKafkaErrorCode::MessageSizeTooLarge, "--add-config max.message.bytes=1048576"),
+            (RDKafkaErrorCode::NotEnoughReplicas, "min.insync.replicas"),
+            (RDKafkaErrorCode::MessageTimedOut, "whether its leader lives and has room on its disk"),
+            (RDKafkaErrorCode::TopicAuthorizationFailed, "allow weir's user to write to weir.outbox"),
+            (RDKafkaErrorCode::KafkaStorageError, "see the broker's log"),
+        ];
+        for (code, remedy) in table {
+            let text = Unwritten { topic: "weir.outbox".into(), partition: 3, code }.to_string();
+            assert!(text.starts_with("weir.outbox/3 takes no records (") && text.contains(remedy), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_follows_from_the_transaction_is_no_cause() {
+        for code in [RDKafkaErrorCode::PurgeQueue, RDKafkaErrorCode::ProducerFenced, RDKafkaErrorCode::Fenced] {
+            assert!(is_of_the_transaction(code), "{code}");
+        }
+        assert!(!is_of_the_transaction(RDKafkaErrorCode::MessageTimedOut));
     }
 }

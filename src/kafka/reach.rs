@@ -1,4 +1,6 @@
-//! How far the logs of a consumer's partitions reach, out of librdkafka's statistics: no request is made for it.
+//! How far the logs of a consumer's partitions reach, out of librdkafka's statistics.
+//!
+//! No request is made for it, so it is as fresh as the last fetch; of a paused partition nothing new is known.
 
 use super::TopicPartition;
 use serde::Deserialize;

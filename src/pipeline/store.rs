@@ -97,7 +97,7 @@ fn await_schema(
         match runtime.block_on(schema::check(client)) {
             Ok(proof) => {
                 if !said.is_empty() {
-                    tracing::info!("store is ready");
+                    tracing::info!("the schema is as store needs it");
                 }
                 return Some(proof);
             }

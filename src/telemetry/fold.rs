@@ -1,4 +1,6 @@
 //! Folding of lines that repeat: the first is said, the rest is counted and told now and then.
+//!
+//! It only decides; whoever asks writes the line.
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,8 @@
 //!
 //! It never holds up a loop: spans go into a bounded queue that drops when it is full, both signals are sent by the
 //! SDK's own threads, and the requests are made by one thread with a runtime. What fails is counted and said once a
-//! minute. The SDK's retries are what the standard asks for; nothing is stored for a collector that is away.
+//! minute. Nothing is repeated or stored for a collector that is away: metrics are sums, and the next export holds them
+//! all; spans of that time are lost.
 
 use super::Error;
 use super::fold::Fold;
@@ -10,7 +11,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,8 +44,11 @@ pub fn open(url: &str) -> Result<Push, Error> {
         .spawn(move || runtime.block_on(std::future::pending::<()>()))
         .map_err(|error| failed(&error))?;
     let base = url.trim_end_matches('/');
+    // The next export comes by itself; to repeat one would only hold up the end of the process.
+    let retries = RetryPolicy::disabled();
     let metrics = MetricExporter::builder()
         .with_http()
+        .with_retry_policy(retries.clone())
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{base}/v1/metrics"))
         .with_timeout(EXPORT_TIMEOUT)
@@ -51,6 +57,7 @@ pub fn open(url: &str) -> Result<Push, Error> {
         .map_err(|error| failed(&error))?;
     let spans = SpanExporter::builder()
         .with_http()
+        .with_retry_policy(retries)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{base}/v1/traces"))
         .with_timeout(EXPORT_TIMEOUT)

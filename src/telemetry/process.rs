@@ -1,4 +1,6 @@
-//! What the system knows of this process.
+//! What the system knows of this process, for the metrics of the process.
+//!
+//! Only what Prometheus' own exporters tell too, and only where it costs one small read: cgroups tell the rest.
 
 /// Bytes of memory that the process holds, by `/proc`; `None` where there is none.
 pub fn resident_bytes() -> Option<u64> {

@@ -1,4 +1,6 @@
-//! Metrics as Prometheus sees them. What a running weir exports is asked in `tests/it/observe.rs`.
+//! Metrics as Prometheus sees them.
+//!
+//! What a running weir exports, and whether it is true, is asked in `tests/it/observe.rs`.
 
 use super::*;
 use opentelemetry::metrics::MeterProvider as _;

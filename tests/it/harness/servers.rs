@@ -95,6 +95,11 @@ impl OwnKafka {
         OwnKafka { dir, brokers }
     }
 
+    /// SIGKILL.
+    pub fn kill(&self) {
+        services(&["kill"], &self.dir, &["kafka"]);
+    }
+
     /// SIGSTOP: connections stay, answers do not come.
     pub fn pause(&self) {
         services(&["pause"], &self.dir, &["kafka"]);
@@ -120,7 +125,6 @@ impl OwnKafka {
 
 impl Drop for OwnKafka {
     fn drop(&mut self) {
-        let _ = command(&["resume"], &self.dir, &["kafka"]).output();
         stop_and_remove(&self.dir);
     }
 }

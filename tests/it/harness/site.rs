@@ -54,8 +54,8 @@ impl Site {
 
     pub fn with(name: &str, inputs: &[String], options: Options<'_>) -> Self {
         let servers = servers::shared();
-        let url = options.clickhouse_url.unwrap_or(&servers.clickhouse_url);
         let brokers = options.brokers.unwrap_or(&servers.brokers);
+        let url = options.clickhouse_url.unwrap_or(&servers.clickhouse_url);
         let id = format!("it-{}-{}", run_id(), name.replace(['.', '_'], "-"));
         let database = id.replace('-', "_");
         let dir = scratch().join(&id);
@@ -73,7 +73,7 @@ impl Site {
              policy: policy.yaml\n\
              alerts: {{ min_severity: medium, throttle: {{ per: [rule, principal], burst: 1, every: 1h }} }}\n\
              limits: {{ detect_threads: 1 }}\n\
-             telemetry: {{ log: text }}\n",
+             telemetry: {{ log: text, listen: \"${{WEIR_LISTEN:-}}\", otlp: \"${{WEIR_IT_OTLP:-}}\" }}\n",
         );
         for (file, text) in [("weir.yaml", &*config), ("policy.yaml", POLICY), ("key", KEY)] {
             std::fs::write(dir.join(file), text).expect("target can be written");
