@@ -153,6 +153,10 @@ fn catalogue(packs: &[Pack]) -> anyhow::Result<Catalogue> {
 fn start_log(as_json: bool) {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    // The crate's own lines repeat what weir tells of the same client, once for each client and without its bounds.
+    let filter = filter
+        .add_directive("rdkafka=off".parse().expect("a directive of our own"))
+        .add_directive("librdkafka=off".parse().expect("a directive of our own"));
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     if as_json {
         lines.json().flatten_event(true).init();

@@ -14,7 +14,7 @@ pub mod reach;
 pub mod topics;
 
 pub use consumer::{Committed, Consumer, Letter, Polled, TopicPartition};
-pub use producer::{CommitFailure, Producer, Record, Transaction};
+pub use producer::{CommitFailure, Producer, Record, Transaction, Unwritten};
 
 use crate::limits;
 use rdkafka::ClientConfig;

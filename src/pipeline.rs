@@ -237,6 +237,8 @@ pub enum Verdict {
 pub enum Broken {
     /// Close, and start again.
     Again(String),
+    /// As [`Broken::Again`], but nothing will change until somebody acts; the reason says how.
+    Blocked(String),
     /// As [`Broken::Again`], but by another process of the same name.
     Fenced(String),
     /// For good.
@@ -254,6 +256,7 @@ impl From<CommitFailure> for Broken {
         match failure {
             CommitFailure::Refused(error) => Broken::Again(error.to_string()),
             CommitFailure::Fenced(error) => Broken::Fenced(error.to_string()),
+            CommitFailure::Unwritten(unwritten) => Broken::Blocked(unwritten.to_string()),
         }
     }
 }
@@ -294,11 +297,12 @@ fn sessions(
         pulse.committed();
         let ended = session();
         pulse.forgets_all();
+        let is_blocked = matches!(ended, Err(Broken::Blocked(_) | Broken::Fatal(_)));
         let (reason, is_fenced) = match ended {
             Ok(()) => return Ok(()),
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
             Err(Broken::Fatal(failure)) => (failure.to_string(), false),
-            Err(Broken::Again(reason)) => (reason, false),
+            Err(Broken::Again(reason) | Broken::Blocked(reason)) => (reason, false),
             Err(Broken::Fenced(reason)) => (format!("fenced: {reason}"), !pulse.may_be_fenced()),
         };
         metrics().restarts.add(1, &[name, if is_fenced { "fenced" } else { "error" }]);
@@ -309,7 +313,7 @@ fn sessions(
             tracing::warn!(loop = name, reason, "ended without a last commit; the successor reads again from the one before");
             return Ok(());
         }
-        repeats.say(name, &pipeline.kafka.brokers, &reason);
+        repeats.say(name, &pipeline.kafka.brokers, &reason, is_blocked);
         pulse.waits(Wait::Restart { reason });
         stop.sleep(RESTART_PAUSE);
     }
@@ -325,7 +329,8 @@ struct Repeats {
 }
 
 impl Repeats {
-    fn say(&mut self, name: &str, brokers: &str, reason: &str) {
+    /// `is_blocked`: somebody has to act.
+    fn say(&mut self, name: &str, brokers: &str, reason: &str, is_blocked: bool) {
         if outage::reason().is_some() {
             tracing::debug!(loop = name, reason, "starting again");
             return;
@@ -333,8 +338,12 @@ impl Repeats {
         if self.reason != reason {
             *self = Repeats { reason: reason.to_owned(), fold: Fold::default() };
         }
-        if let Some(held_back) = self.fold.admit(Instant::now()) {
-            tracing::warn!(loop = name, brokers, reason, held_back, "starting again");
+        match self.fold.admit(Instant::now()) {
+            Some(held_back) if is_blocked => {
+                tracing::error!(loop = name, brokers, reason, held_back, "cannot go on; trying again")
+            }
+            Some(held_back) => tracing::warn!(loop = name, brokers, reason, held_back, "starting again"),
+            None => {}
         }
     }
 }

@@ -168,6 +168,9 @@ fn settings(config: &Config, member: Member) -> rdkafka::ClientConfig {
         // 347 k events/s instead of 29 k with the buffer above (measured): by default a full buffer waits a second.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.message.max.bytes", (limits::EVENT_MAX_BYTES + (1 << 20)).to_string())
+        // A fetch is asked for while the buffer has room, and what it brings may be ten times as much when it is
+        // unpacked. The default of 50 MiB would make the buffer's bound none.
+        .set("fetch.max.bytes", (limits::EVENT_MAX_BYTES + (1 << 20)).to_string())
         .set("statistics.interval.ms", "2000")
         .set("allow.auto.create.topics", "false");
     if member.stage == "detect" {

@@ -39,8 +39,18 @@ fn outage() -> MutexGuard<'static, Outage> {
     OUTAGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What to look at when none of them answers.
+const REMEDY: &str = "look whether the brokers run, and check kafka.brokers (KAFKA_BROKERS), kafka.tls and kafka.sasl";
+
+/// librdkafka's reason without the name of its thread, and without the time and repetitions that it adds.
+fn core_of(reason: &str) -> &str {
+    let reason = reason.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(reason, |(_, rest)| rest);
+    reason.split(" (after ").next().unwrap_or_default()
+}
+
 /// A client could not reach a broker.
 pub fn failed(reason: &str) {
+    let reason = core_of(reason);
     let now = Instant::now();
     let mut outage = outage();
     outage.failed = Some(now);
@@ -48,13 +58,13 @@ pub fn failed(reason: &str) {
     let failures = outage.failures;
     match &mut outage.ongoing {
         None => {
-            tracing::error!(reason, "Kafka does not answer; weir goes on trying");
+            tracing::error!(reason, remedy = REMEDY, "Kafka does not answer; weir goes on trying");
             outage.ongoing = Some(Ongoing { begun: now, reason: reason.to_owned(), said: now });
         }
         Some(ongoing) if now.saturating_duration_since(ongoing.said) >= SAY_EVERY => {
             ongoing.said = now;
             let since_s = ongoing.begun.elapsed().as_secs();
-            tracing::error!(reason, since_s, failures, "Kafka still does not answer");
+            tracing::error!(reason, since_s, failures, remedy = REMEDY, "Kafka still does not answer");
         }
         Some(_) => {}
     }
@@ -127,6 +137,11 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
         message.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(message, |(_, rest)| rest);
     if is_error && matches!(facility, "FAIL" | "ERROR") {
         return failed(message);
+    }
+    // A client that is fenced: its loop is told by the call that fails, and tells it.
+    if facility == "FATAL" {
+        tracing::debug!(facility, message, "librdkafka");
+        return;
     }
     say(level, facility, message);
 }

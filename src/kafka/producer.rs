@@ -10,10 +10,11 @@ use crate::{faults, limits};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{Offset, TopicPartitionList};
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long one request of a commit may take before it is made again.
@@ -31,9 +32,17 @@ const LOG_TIME: Duration = Duration::from_millis(5);
 /// How long a heartbeat and the joining that it leads to take, two short requests; a drain is mostly longer.
 const JOIN_TIME: Duration = Duration::from_millis(5);
 
-/// Where librdkafka's own log lines go. Delivery reports are not looked at: a record that could not be written
-/// makes the commit fail.
-struct Reports;
+/// Bytes that wait in librdkafka to be sent, in KiB. It bounds what a loop writes ahead of brokers that are slow, and is
+/// half a second of the fastest loop that was measured.
+const QUEUE_KIB: usize = 32 << 10;
+
+/// Records that wait there. Each takes 200 to 300 B beside its own bytes.
+const QUEUE_RECORDS: usize = 100_000;
+
+/// Where librdkafka's own log lines go, and the first record of the transaction that could not be written. It makes
+/// the commit fail, with an error that names neither topic nor reason.
+#[derive(Default)]
+struct Reports(OnceLock<Unwritten>);
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -48,7 +57,66 @@ impl ClientContext for Reports {
 impl ProducerContext for Reports {
     type DeliveryOpaque = ();
 
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, record)) = result else { return };
+        if let Some(code) = error.rdkafka_error_code().filter(|code| !is_of_the_transaction(*code)) {
+            let (topic, partition) = (record.topic().to_string(), record.partition());
+            // Only the first: the others follow from it.
+            let _ = self.0.set(Unwritten { topic, partition, code });
+        }
+    }
+}
+
+/// Whether a record was not written only because its transaction ended.
+fn is_of_the_transaction(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{
+        Fatal, Fenced, InvalidProducerEpoch, InvalidProducerIdMapping, InvalidTransactionalState,
+        OutOfOrderSequenceNumber, ProducerFenced, PurgeInflight, PurgeQueue, UnknownProducerId,
+    };
+    matches!(
+        code,
+        Fatal
+            | Fenced
+            | InvalidProducerEpoch
+            | InvalidProducerIdMapping
+            | InvalidTransactionalState
+            | OutOfOrderSequenceNumber
+            | ProducerFenced
+            | PurgeInflight
+            | PurgeQueue
+            | UnknownProducerId
+    )
+}
+
+/// A partition that takes no records.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{topic}/{partition} takes no records ({code}): {}", self.remedy())]
+pub struct Unwritten {
+    topic: String,
+    partition: i32,
+    code: RDKafkaErrorCode,
+}
+
+impl Unwritten {
+    fn remedy(&self) -> String {
+        let topic = &self.topic;
+        match self.code {
+            RDKafkaErrorCode::MessageSizeTooLarge => format!(
+                "run kafka-configs.sh --alter --topic {topic} --add-config max.message.bytes={}",
+                super::topics::OUTBOX_MAX_MESSAGE_BYTES
+            ),
+            RDKafkaErrorCode::NotEnoughReplicas
+            | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
+            | RDKafkaErrorCode::MessageTimedOut => format!(
+                "look whether its leader lives and has room on its disk, and whether as many replicas are in sync as \
+                 min.insync.replicas says (kafka-topics.sh --describe --topic {topic})"
+            ),
+            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+                format!("allow weir's user to write to {topic}")
+            }
+            _ => format!("see the broker's log, and kafka-configs.sh --describe --topic {topic}"),
+        }
+    }
 }
 
 /// What goes to a topic. Without a value it is a tombstone.
@@ -69,6 +137,9 @@ pub enum CommitFailure {
     /// Somebody else has opened the same transactional id or static member.
     #[error("another process uses the same name: {0}")]
     Fenced(KafkaError),
+    /// A topic took no records, which somebody must mend.
+    #[error("{0}")]
+    Unwritten(Unwritten),
 }
 
 impl CommitFailure {
@@ -115,15 +186,15 @@ fn settings(config: &Config, member: Member) -> rdkafka::ClientConfig {
         .set("linger.ms", "10")
         .set("batch.size", "1000000")
         .set("message.max.bytes", super::topics::OUTBOX_MAX_MESSAGE_BYTES.to_string())
-        .set("queue.buffering.max.messages", "500000")
-        .set("queue.buffering.max.kbytes", "262144");
+        .set("queue.buffering.max.messages", QUEUE_RECORDS.to_string())
+        .set("queue.buffering.max.kbytes", QUEUE_KIB.to_string());
     client
 }
 
 impl Producer {
     /// Opens the transactional id, which ends what a predecessor of the same name left open.
     pub fn open(config: &Config, member: Member) -> Result<Self, KafkaError> {
-        let inner: BaseProducer<Reports> = settings(config, member).create_with_context(Reports)?;
+        let inner: BaseProducer<Reports> = settings(config, member).create_with_context(Reports::default())?;
         let opened = inner.init_transactions(REQUEST_TIMEOUT);
         // What librdkafka said meanwhile, such as which broker refused to talk, comes only when it is asked for.
         inner.poll(LOG_TIME);
@@ -200,9 +271,11 @@ impl Transaction {
         }
         std::thread::sleep(JOIN_TIME.saturating_sub(asked.elapsed()));
         if !faults::mutated("mutation.send_offsets") {
-            producer.send_offsets(consumer, offsets, waits)?;
+            producer.send_offsets(consumer, offsets, waits).map_err(|failure| producer.explained(failure))?;
         }
-        producer.retried(waits, |inner| inner.commit_transaction(REQUEST_TIMEOUT))?;
+        producer
+            .retried(waits, |inner| inner.commit_transaction(REQUEST_TIMEOUT))
+            .map_err(|failure| producer.explained(failure))?;
         outage::answered();
         producer.begin().map_err(CommitFailure::of)
     }
@@ -219,6 +292,14 @@ impl Transaction {
 }
 
 impl Producer {
+    /// A refusal that a record has caused, told by that record.
+    fn explained(&self, failure: CommitFailure) -> CommitFailure {
+        match (failure, self.0.context().0.get()) {
+            (CommitFailure::Refused(_), Some(unwritten)) => CommitFailure::Unwritten(unwritten.clone()),
+            (failure, _) => failure,
+        }
+    }
+
     fn send_offsets(
         &self,
         consumer: &Consumer,
@@ -283,5 +364,34 @@ fn drain(producer: &BaseProducer<Reports>, waits: &dyn Fn(Duration) -> bool) -> 
             std::thread::sleep(Duration::from_millis(1));
         }
         before = waiting;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker alone cannot be made to lack replicas, so that these lines are seen here only.
+    #[test]
+    fn what_takes_no_records_is_told_with_a_remedy() {
+        let table = [
+            (RDKafkaErrorCode::MessageSizeTooLarge, "--add-config max.message.bytes=1048576"),
+            (RDKafkaErrorCode::NotEnoughReplicas, "min.insync.replicas"),
+            (RDKafkaErrorCode::MessageTimedOut, "whether its leader lives and has room on its disk"),
+            (RDKafkaErrorCode::TopicAuthorizationFailed, "allow weir's user to write to weir.outbox"),
+            (RDKafkaErrorCode::KafkaStorageError, "see the broker's log"),
+        ];
+        for (code, remedy) in table {
+            let text = Unwritten { topic: "weir.outbox".into(), partition: 3, code }.to_string();
+            assert!(text.starts_with("weir.outbox/3 takes no records (") && text.contains(remedy), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_follows_from_the_transaction_is_no_cause() {
+        for code in [RDKafkaErrorCode::PurgeQueue, RDKafkaErrorCode::ProducerFenced, RDKafkaErrorCode::Fenced] {
+            assert!(is_of_the_transaction(code), "{code}");
+        }
+        assert!(!is_of_the_transaction(RDKafkaErrorCode::MessageTimedOut));
     }
 }

@@ -45,7 +45,7 @@ pub enum ResetError {
 impl From<Broken> for ResetError {
     fn from(broken: Broken) -> Self {
         ResetError::Kafka(match broken {
-            Broken::Again(reason) | Broken::Fenced(reason) => reason,
+            Broken::Again(reason) | Broken::Blocked(reason) | Broken::Fenced(reason) => reason,
             Broken::Fatal(failure) => failure.to_string(),
         })
     }

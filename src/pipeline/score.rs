@@ -18,22 +18,17 @@ use crate::model::reject::{DeadLetter, Reason, Reject};
 use crate::model::uid::Uid;
 use crate::model::{Category, Severity};
 use crate::score::State;
+use crate::score::principals::Principals;
 use crate::tables::Builder;
 use crate::tables::dead_letters::DeadLetters;
 use crate::tables::findings::{self, Findings};
 use crate::tables::interactions::{self, Interactions};
 use crate::telemetry::metrics;
-use crate::{alert, faults, limits, score};
+use crate::{alert, faults, score};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-
-/// Most buckets for the applications of principals past the bound on these.
-const OVERFLOW_BUCKETS: usize = 1_000;
-
-/// How their keys begin. A principal's begins with one of four other kinds.
-const OVERFLOW: &str = "overflow:";
 
 /// How often old facts are looked for and deleted.
 const FACTS_DELETION_EVERY: Duration = Duration::from_secs(60);
@@ -78,7 +73,9 @@ struct Names {
 /// A partition of weir.facts with the state of its principals.
 struct Partition {
     at: TopicPartition,
-    states: HashMap<Box<str>, State>,
+    states: Principals,
+    /// Whether it was told that principals share states here.
+    is_full: bool,
     /// Principals that the open transaction changed, in order, so that the changelog is the same each time.
     changed: BTreeSet<Box<str>>,
     /// The head of the chain of resets, which only passes through here.
@@ -131,8 +128,11 @@ impl<'p> Score<'p> {
             }
         }
         let partition = &mut partitions[index];
-        partition.changed.insert(state_key.clone());
-        partition.states.insert(state_key, state);
+        partition.states.keep(&state_key, &state);
+        if Principals::is_shared(&state_key) {
+            partition.tell_full();
+        }
+        partition.changed.insert(state_key);
         Ok(())
     }
 
@@ -183,7 +183,7 @@ struct Scored<'f> {
 impl Told {
     fn count(&mut self, pipeline: &Pipeline, facts: &Facts<'_>, scored: &Scored<'_>) {
         self.oldest_ms = Some(self.oldest_ms.map_or(facts.timestamp_ms, |oldest| oldest.min(facts.timestamp_ms)));
-        self.overflow += u64::from(scored.state_key.starts_with(OVERFLOW));
+        self.overflow += u64::from(Principals::is_shared(&scored.state_key));
         for (finding, alert) in scored.findings.iter().zip(&scored.alerts) {
             if finding.measure.is_none() {
                 self.rule(pipeline, finding.rule).0 += 1;
@@ -226,8 +226,8 @@ struct Rendered {
 fn score_facts<'f>(pipeline: &'f Pipeline, partition: &Partition, facts: &'f Facts<'f>) -> Scored<'f> {
     faults::panics("fault.score_panics");
     let key = facts.principal.to_string();
-    let state_key = partition.state_key(&key, facts);
-    let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
+    let state_key = partition.states.place_of(&key, facts.application);
+    let mut state = partition.states.state(&state_key);
     let scores = score::score(&mut state, facts, &pipeline.policy.limits);
     let Judged { findings, below_threshold_by_rule: below, .. } =
         judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
@@ -259,18 +259,14 @@ impl Rendered {
 }
 
 impl Partition {
-    /// The key under which a principal's state is kept: its own; past the bound on principals the bucket of its
-    /// application, and past the bound on those one bucket for all. Applications are foreign text too.
-    fn state_key(&self, key: &str, facts: &Facts<'_>) -> Box<str> {
-        let known = self.states.len();
-        if known < limits::PRINCIPALS_PER_PARTITION || self.states.contains_key(key) {
-            return key.into();
+    fn tell_full(&mut self) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(
+                partition = self.at.partition,
+                principals = self.states.len(),
+                "the bound on principals is reached: further ones share ceilings and throttles by application"
+            );
         }
-        let bucket = format!("{OVERFLOW}{}", facts.application);
-        if known < limits::PRINCIPALS_PER_PARTITION + OVERFLOW_BUCKETS || self.states.contains_key(bucket.as_str()) {
-            return bucket.into();
-        }
-        OVERFLOW.into()
     }
 }
 
@@ -302,7 +298,7 @@ impl Stage for Score<'_> {
         pulse: &Pulse,
     ) -> Result<Start, Broken> {
         let begun = Instant::now();
-        let mut states: HashMap<Box<str>, State> = HashMap::new();
+        let mut states = Principals::default();
         let offset = committed.as_ref().map(|committed| committed.offset);
         let restored = changelog::restore(&self.pipeline.kafka, at.partition, offset, |key, value| {
             pulse.beat();
@@ -337,7 +333,7 @@ impl Stage for Score<'_> {
             "state restored"
         );
         let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
-        self.partitions.push(Partition { at: at.clone(), states, changed: BTreeSet::new(), metadata });
+        self.partitions.push(Partition { at: at.clone(), states, is_full: false, changed: BTreeSet::new(), metadata });
         Ok(Start::At(next))
     }
 
@@ -367,7 +363,6 @@ impl Stage for Score<'_> {
         super::send_blocks(out, config, &self.findings.take(time_ms), oldest_ms)?;
         super::send_blocks(out, config, &self.dead_letters.take(time_ms), None)?;
         let mut metadata = Vec::new();
-        let mut bytes = Vec::new();
         for progress in progress {
             let index = self.partition(progress.at.partition);
             let partition = &mut self.partitions[index];
@@ -381,15 +376,8 @@ impl Stage for Score<'_> {
             };
             self.told.state_records += partition.changed.len() as u64;
             for key in std::mem::take(&mut partition.changed) {
-                let state = &partition.states[&key];
-                if state.is_absent() {
-                    partition.states.remove(&key);
-                    send(key.as_bytes(), None)?;
-                } else {
-                    bytes.clear();
-                    state.encode(&mut bytes);
-                    send(key.as_bytes(), Some(&bytes))?;
-                }
+                // Without a state it is a tombstone.
+                send(key.as_bytes(), partition.states.encoded(&key))?;
             }
             // Last on its partition: whoever has read the marker has read everything before it.
             send(MARKER_KEY, Some(&changelog::marker(progress.next)))?;
@@ -447,16 +435,13 @@ impl Stage for Score<'_> {
 }
 
 /// Takes over a record of the changelog.
-fn apply(states: &mut HashMap<Box<str>, State>, key: &[u8], value: Option<&[u8]>) -> Result<(), CodecError> {
+fn apply(states: &mut Principals, key: &[u8], value: Option<&[u8]>) -> Result<(), CodecError> {
     let key = std::str::from_utf8(key).map_err(|_| CodecError::Invalid("key"))?;
     match value {
-        Some(value) => {
-            let state = State::decode(value)?;
-            states.insert(key.into(), state);
-        }
+        Some(value) => states.restore(key, value),
         None => {
-            states.remove(key);
+            states.forget(key);
+            Ok(())
         }
     }
-    Ok(())
 }

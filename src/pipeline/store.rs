@@ -16,6 +16,7 @@ use super::drain::Stop;
 use super::lag::Lag;
 use super::{Broken, Failure, Pipeline, check_topics, sessions};
 use crate::admin::health::{Pulse, Wait};
+use crate::clickhouse::insert::InsertError;
 use crate::clickhouse::schema::{self, SchemaProof};
 use crate::clickhouse::{Client, Failure as ServerFailure};
 use crate::kafka::outage;
@@ -73,14 +74,24 @@ pub fn run(pipeline: &Pipeline, stop: &Stop, pulse: &Pulse) -> Result<(), Failur
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let client = Client::new(&pipeline.clickhouse)
         .map_err(|error| Failure::Other { stage: MEMBER.stage, message: error.to_string() })?;
+    let mut newer_told = false;
     sessions(pipeline, MEMBER, stop, pulse, || {
-        let Some(proof) = await_schema(&runtime, &client, stop, pulse) else { return Ok(()) };
+        let Some(proof) = await_schema(&runtime, &client, &pipeline.clickhouse.url, stop, pulse) else { return Ok(()) };
+        if let Some(newer) = proof.newer().filter(|_| !std::mem::replace(&mut newer_told, true)) {
+            tracing::warn!("{newer}");
+        }
         Session::open(pipeline, &runtime, client.clone(), proof, pulse)?.run(stop)
     })
 }
 
 /// Waits until the schema is as this program needs it: nothing is inserted into an older one.
-fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop, pulse: &Pulse) -> Option<SchemaProof> {
+fn await_schema(
+    runtime: &Runtime,
+    client: &Client,
+    clickhouse: &str,
+    stop: &Stop,
+    pulse: &Pulse,
+) -> Option<SchemaProof> {
     let mut said = String::new();
     while !stop.is_set() {
         match runtime.block_on(schema::check(client)) {
@@ -93,7 +104,7 @@ fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop, pulse: &Pulse) 
             Err(error) => {
                 let reason = error.to_string();
                 if reason != said {
-                    tracing::error!(reason, "store is not ready; detect, score and alerts go on");
+                    tracing::error!(clickhouse, reason, "store is not ready; detect, score and alerts go on");
                     pulse.waits(Wait::Schema { reason: reason.clone() });
                     said = reason;
                 }
@@ -160,7 +171,7 @@ impl<'p> Session<'p> {
         let consumer = Consumer::subscribe(&pipeline.kafka, MEMBER, &[&topic])?;
         check_topics(&consumer, &[(topic.clone(), Some(pipeline.kafka.topics.outbox_partitions))])?;
         let cluster = consumer.cluster_id().ok_or_else(|| Broken::Again("the cluster does not tell its id".into()))?;
-        let trouble = Trouble::new(pulse.clone());
+        let trouble = Trouble::new(pulse.clone(), &pipeline.clickhouse.url);
         let target = Arc::new(Target { client, proof, cluster, topic, trouble });
         let deleter = Deleter::connect(&pipeline.kafka)?;
         pulse.waits(Wait::Assignment);
@@ -547,11 +558,11 @@ async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, fi
                     break;
                 }
                 Ok(Done::Present) => break,
-                Err(Refusal { code, reason }) => {
+                Err(Refusal { code, reason, is_refused }) => {
                     metrics()
                         .insert_retries
                         .add(1, &[table, &code.map_or("no_answer".into(), |code| code.to_string())]);
-                    target.trouble.failed(partition, table, &reason);
+                    target.trouble.failed(partition, table, &reason, is_refused);
                 }
             }
             backoff.wait().await;
@@ -574,6 +585,8 @@ struct Refusal {
     /// ClickHouse's; `None`: it did not answer.
     code: Option<u32>,
     reason: String,
+    /// ClickHouse will say the same again until its schema is mended.
+    is_refused: bool,
 }
 
 async fn insert_table(
@@ -588,16 +601,22 @@ async fn insert_table(
     // row of the first block means that all of the group are there.
     if ask {
         let present = target.client.block_present(table, &block.id, block.time_ms).await;
-        let refused = |failure: ServerFailure| Refusal { code: failure.code, reason: failure.to_string() };
+        let refused =
+            |failure: ServerFailure| Refusal { code: failure.code, reason: failure.to_string(), is_refused: false };
         if present.map_err(refused)? {
             return Ok(Done::Present);
         }
     }
     let token = if faults::mutated("mutation.token") { &super::block_time_ms().to_string() } else { token };
     let inserted = target.client.insert(&target.proof, table, body.clone(), token).await;
-    inserted.map_err(|error| Refusal { code: error.failure().code, reason: error.to_string() })?;
+    inserted.map_err(|error| Refusal {
+        code: error.failure().code,
+        reason: error.to_string(),
+        is_refused: matches!(error, InsertError::Refused { .. }),
+    })?;
     if faults::mutated("fault.answer_lost") {
-        return Err(Refusal { code: None, reason: "the answer was lost, by a failpoint".into() });
+        let reason = "the answer was lost, by a failpoint".into();
+        return Err(Refusal { code: None, reason, is_refused: false });
     }
     Ok(Done::Inserted)
 }

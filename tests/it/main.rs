@@ -13,6 +13,8 @@
 //! | `closing.rs` | does a consumer close whenever it is asked to |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
+//! | `life.rs` | what does it say when something about it is wrong, and does it go on once that is mended |
+//! | `memory.rs` | does memory stay bounded under slow servers and many principals |
 //! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
 //! | `observe.rs` | is what a running weir says of itself true, in health, numbers, traces and log; does it end in time |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
@@ -34,6 +36,8 @@ mod crash;
 mod harness;
 mod lapses;
 mod layout;
+mod life;
+mod memory;
 mod migrations;
 mod mutation;
 mod observe;

@@ -1,5 +1,5 @@
-//! What is said while ClickHouse does not take rows: a line when it begins, one a minute, and one when it is over,
-//! however many partitions wait.
+//! What is said while ClickHouse does not take rows: a line when it begins, an error when it lasts and then one a
+//! minute, and a line when it is over, however many partitions wait.
 
 use crate::admin::health::Pulse;
 use crate::telemetry::fold::Fold;
@@ -13,34 +13,43 @@ const TRIES: u64 = 3;
 /// The outbox partitions whose groups fail.
 pub struct Trouble {
     pulse: Pulse,
+    /// Where ClickHouse is.
+    url: String,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    fold: Fold,
+    /// Of single failures, and of an outage that somebody has to look at.
+    passing: Fold,
+    lasting: Fold,
     since: Option<Instant>,
     /// Tries by partition.
     tries: BTreeMap<i32, u64>,
 }
 
 impl Trouble {
-    pub fn new(pulse: Pulse) -> Self {
-        Trouble { pulse, state: Mutex::default() }
+    pub fn new(pulse: Pulse, url: &str) -> Self {
+        Trouble { pulse, url: url.to_owned(), state: Mutex::default() }
     }
 
-    /// A try has failed and is made again.
-    pub fn failed(&self, partition: i32, table: &str, reason: &str) {
+    /// A try has failed and is made again. What is refused will be refused until somebody acts.
+    pub fn failed(&self, partition: i32, table: &str, reason: &str, is_refused: bool) {
         let now = Instant::now();
         let mut state = self.state();
         state.since.get_or_insert(now);
         let tries = state.tries.entry(partition).or_default();
         *tries += 1;
-        if *tries >= TRIES {
+        let lasts = is_refused || *tries >= TRIES;
+        let clickhouse = &self.url;
+        if lasts {
             self.pulse.held(partition, Some(reason));
-        }
-        if let Some(held_back) = state.fold.admit(now) {
-            tracing::warn!(table, partition, reason, held_back, "an insert is made again; nothing is lost meanwhile");
+            if let Some(held_back) = state.lasting.admit(now) {
+                let message = "rows wait in the outbox; detect, score and alerts go on";
+                tracing::error!(clickhouse, table, partition, reason, held_back, message);
+            }
+        } else if let Some(held_back) = state.passing.admit(now) {
+            tracing::warn!(clickhouse, table, partition, reason, held_back, "an insert is made again");
         }
     }
 

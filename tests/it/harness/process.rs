@@ -67,6 +67,13 @@ impl<'a> Start<'a> {
     }
 }
 
+/// Memory that a process has, and the most that it had.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub rss_mib: u64,
+    pub peak_mib: u64,
+}
+
 /// A running `weir run`.
 pub struct Weir {
     child: Child,
@@ -115,6 +122,17 @@ impl Weir {
 
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("weir runs");
+    }
+
+    /// What the system says of its memory.
+    pub fn memory(&self) -> Memory {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).expect("weir runs");
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a process has a size");
+            line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB") >> 10
+        };
+        Memory { rss_mib: mib("VmRSS:"), peak_mib: mib("VmHWM:") }
     }
 
     fn pid(&self) -> Pid {

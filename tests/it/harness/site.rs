@@ -22,10 +22,10 @@ pub const OWN_TOPICS: [&str; 5] = ["facts", "state", "outbox", "alerts", "dead-l
 /// How a site differs from the usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
+    /// A Kafka of the test's own.
+    pub brokers: Option<&'a str>,
     /// A ClickHouse of the test's own.
     pub clickhouse_url: Option<&'a str>,
-    /// A broker of the test's own.
-    pub brokers: Option<&'a str>,
     /// Leaves the tables unmade.
     pub without_schema: bool,
 }
@@ -97,6 +97,13 @@ impl Site {
 
     pub fn config(&self) -> PathBuf {
         self.dir.join("weir.yaml")
+    }
+
+    /// Changes the configuration: what it says, and what it shall say.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("a site has a configuration");
+        assert_eq!(text.matches(from).count(), 1, "{from} in\n{text}");
+        std::fs::write(self.config(), text.replace(from, to)).expect("target can be written");
     }
 
     /// One of weir's own topics.
