@@ -6,7 +6,8 @@
 #
 # Nothing resolves an alert but its `endsAt`. That lies twice as far ahead as the quiet interval after which the run is
 # over, because a further alert of the run may come as late as one interval after this one.
-#   kcat -C -G alertmanager -X isolation.level=read_committed weir.alerts | jq -c --unbuffered -f alertmanager.jq |
+#   kcat -b $KAFKA_BROKERS -u -G alertmanager -X isolation.level=read_committed weir.alerts |
+#   jq -c --unbuffered -f alertmanager.jq |
 #   while read -r body; do curl --fail --retry 5 --json @- http://alertmanager:9093/api/v2/alerts <<<"$body"; done
 # Tested in tests/it/alerts.rs.
 

@@ -1,15 +1,14 @@
-# weir.alerts -> Elasticsearch or OpenSearch, bulk API (POST /_bulk, content type application/x-ndjson), as ECS.
+# weir.alerts -> Elasticsearch or OpenSearch, as ECS (PUT /<data stream>/_create/<id of the alert>).
 #
-#   ELASTIC_DATA_STREAM  where to; left out, logs-weir.finding-default
+# Created under the alert's own id, an alert that is sent again is refused with 409 and not stored twice; the bulk API
+# would answer 200 even to a document that it refuses. The whole alert is kept as text that nothing indexes
+# (event.original); everything that has a place in ECS stands there.
 #
-# Two lines an alert: the action, and the document. Its `_id` is the alert's id and the action `create`, so that an
-# alert that is sent again is refused with 409 and not stored twice. The whole alert is kept as text that nothing
-# indexes (event.original); everything that has a place in ECS stands there.
-#
-#   kcat -C -G elastic -X isolation.level=read_committed weir.alerts | jq -c --unbuffered -f elastic.jq |
-#   while read -r action && read -r document; do printf '%s\n%s\n' "$action" "$document" |
-#     curl --fail --retry 5 --config /run/secrets/elastic --data-binary @- https://elastic:9200/_bulk; done
-# where that file holds: header = "Authorization: ApiKey ..." and header = "Content-Type: application/x-ndjson"
+#   kcat -b $KAFKA_BROKERS -u -G elastic -X isolation.level=read_committed weir.alerts |
+#   jq -c --unbuffered -f elastic.jq |
+#   while read -r body; do curl --fail --retry 5 --config /run/secrets/elastic -X PUT --json @- \
+#     "https://elastic:9200/logs-weir.finding-default/_create/$(jq -r .event.id <<<"$body")" <<<"$body"; done
+# where that file holds one line: header = "Authorization: ApiKey ..."
 # Tested in tests/it/alerts.rs.
 
 def iso: (. / 1000 | floor) as $s
@@ -22,16 +21,14 @@ def known: walk(if type == "object" then with_entries(select(.value != null and 
 | (.dst_endpoint // .evidences[0].dst_endpoint // {}) as $destination
 | ($info.attacks // []) as $attacks
 | (tojson) as $original
-| { create: { _index: ($ENV.ELASTIC_DATA_STREAM // "logs-weir.finding-default"), _id: .metadata.uid } },
-  ({
+| {
     "@timestamp": (.time | iso),
     message: .message,
     ecs: { version: "8.17.0" },
     event: {
       kind: "alert",
-      category: (if $weir.category == "injection" or $weir.category == "jailbreak" then ["intrusion_detection", "threat"]
-                 else ["intrusion_detection"] end),
-      type: (if $weir.measure then ["info"] else ["indicator"] end),
+      category: ["intrusion_detection"],
+      type: ["info"],
       action: (.activity_name | ascii_downcase),
       id: .metadata.uid,
       provider: "weir",
@@ -73,4 +70,5 @@ def known: walk(if type == "object" then with_entries(select(.value != null and 
       finding_uid: $weir.finding_uid, next_step: $weir.next_step
     },
     tags: ["weir"]
-  } | known)
+  }
+| known

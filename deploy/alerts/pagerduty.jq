@@ -5,8 +5,10 @@
 # Every alert is a `trigger`. All alerts of one trouble have the same dedup key: the first pages, the others are added
 # to its open incident, and page again only after somebody resolved it too early. weir never resolves: a leaked key
 # stays leaked. Page for what is worth it, and let the rest be mail:
-#   kcat -C -G pager -X isolation.level=read_committed weir.alerts | jq -c 'select(.severity_id >= 4)' |
-#   jq -c -f pagerduty.jq
+#   kcat -b $KAFKA_BROKERS -u -G pager -X isolation.level=read_committed weir.alerts |
+#   jq -c --unbuffered 'select(.severity_id >= 4)' | jq -c --unbuffered -f pagerduty.jq |
+#   while read -r body; do
+#     curl --fail --retry 5 --json @- https://events.pagerduty.com/v2/enqueue <<<"$body"; done
 # Limits kept: dedup key 255 characters, summary 1,024, event 512 KB. Tested in tests/it/alerts.rs.
 
 def iso: (. / 1000 | floor) as $s

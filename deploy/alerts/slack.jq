@@ -5,7 +5,8 @@
 # an account, and `verbatim` keeps Slack from making links of them.
 #
 # The webhook's address is a secret: keep it in a file that only the forwarder can read, and out of `ps`.
-#   kcat -C -G chat -X isolation.level=read_committed weir.alerts | jq -c --unbuffered -f slack.jq |
+#   kcat -b $KAFKA_BROKERS -u -G chat -X isolation.level=read_committed weir.alerts |
+#   jq -c --unbuffered -f slack.jq |
 #   while read -r body; do curl --fail --retry 5 --config /run/secrets/slack-webhook --json @- <<<"$body"; done
 # where that file holds one line: url = "https://hooks.slack.com/services/..."
 # Limits kept: header 150 characters, text 3,000, field 2,000, 10 fields, 50 blocks. Tested in tests/it/alerts.rs.

@@ -7,7 +7,8 @@
 # `alert_uid`, or let the forwarder drop what it has seen (bento.yaml does).
 #
 # The token goes into a header, from a file:
-#   kcat -C -G splunk -X isolation.level=read_committed weir.alerts | jq -c --unbuffered -f splunk.jq |
+#   kcat -b $KAFKA_BROKERS -u -G splunk -X isolation.level=read_committed weir.alerts |
+#   jq -c --unbuffered -f splunk.jq |
 #   while read -r body; do curl --fail --retry 5 -H @/run/secrets/splunk-header -d @- \
 #     https://splunk:8088/services/collector/event <<<"$body"; done
 # where that file holds one line: Authorization: Splunk <token>
