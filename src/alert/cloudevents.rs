@@ -4,7 +4,7 @@
 //! | header | is |
 //! |---|---|
 //! | `ce_specversion` | `1.0` |
-//! | `ce_id` | the alert's id, `metadata.uid` of the value: repeated only when the same alert is |
+//! | `ce_id` | the alert's id, `metadata.uid` of the value |
 //! | `ce_source` | `weir/<name of the pipeline>` |
 //! | `ce_type` | `ai.weir.finding.v1`; another when readers of this one could not read it |
 //! | `ce_time` | event time, RFC 3339 |
@@ -14,9 +14,11 @@
 //! | `dedup_key` | the same for all alerts of one trouble |
 //! | `activity` | `create`, or `update` for the further alerts of a trouble |
 //! | `severity` | `informational` to `fatal` |
-//! | `category`, `rule` | `secret`, `secret.aws_access_key` |
+//! | `category` | `secret`, `pii`, … |
+//! | `rule` | `secret.aws_access_key` |
 //!
-//! The last five are plain headers, which a reader of CloudEvents leaves alone. No header holds an identifier of a person: the principal is the record's key, and the subject is the finding.
+//! The last five are plain headers, which a reader of CloudEvents leaves alone. No header holds an identifier of a
+//! person: the principal is the record's key, and the subject is the finding.
 
 use super::Alert;
 use jiff::Timestamp;

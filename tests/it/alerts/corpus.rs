@@ -134,7 +134,8 @@ impl Teller {
     /// Troubles that go on, and what is held back meanwhile.
     fn runs(&self) -> Vec<Told> {
         let (token, order) = (self.example_of("secret.github_token"), self.example_of("injection.override"));
-        let everything: Vec<String> = self.catalogue.rules().iter().map(|rule| rule.examples[0].clone()).collect();
+        // As many as a principal's state has throttles for.
+        let many: Vec<String> = self.catalogue.rules().iter().take(9).map(|rule| rule.examples[0].clone()).collect();
         let mut line = self.line();
         let mut told = Vec::new();
         for step in 0..6 {
@@ -144,7 +145,7 @@ impl Teller {
         // Many rules at once, in a burst above the ceiling, and an hour later one alert that tells of all of it.
         let mut line = self.line();
         for second in 0..9 {
-            line.call("", &everything.join("\n"), Direction::Input, USUAL, T0 + second * 1_000, 2_000);
+            line.call("", &many.join("\n"), Direction::Input, USUAL, T0 + second * 1_000, 2_000);
         }
         let after = T0 + 90 * MINUTE_MS;
         told.extend(line.call("after a burst", token, Direction::Input, USUAL, after, 0).into_iter().take(1));
