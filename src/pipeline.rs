@@ -457,6 +457,7 @@ impl<'s, S: Stage> Session<'s, S> {
     /// Nothing is open when this is called, so the loop goes on where it last read.
     fn tell_lag(&mut self) {
         let Some(reaches) = self.consumer.take_reaches() else { return };
+        self.tell_partitions();
         let now = Instant::now();
         for reach in &reaches {
             if let Some(progress) = self.owned.iter().find(|progress| progress.at == reach.at) {
@@ -468,7 +469,8 @@ impl<'s, S: Stage> Session<'s, S> {
 
     fn tell_partitions(&self) {
         let Member { stage, thread } = self.stage.member();
-        tell_partitions(stage, thread, self.owned.len(), self.pulse);
+        let working = self.owned.iter().filter(|progress| !progress.stopped).count();
+        tell_partitions(stage, thread, working, self.pulse);
     }
 
     /// Tells what became of the open transaction; `sealed`: when the stage had written all of it.
@@ -636,10 +638,10 @@ fn check_topics(consumer: &Consumer, needed: &[(String, Option<i32>)]) -> Result
     Ok(())
 }
 
-/// Says how many partitions a loop's thread has.
-fn tell_partitions(stage: &str, thread: usize, owned: usize, pulse: &Pulse) {
+/// Tells on how many partitions a loop's thread works, and how many are stopped.
+fn tell_partitions(stage: &str, thread: usize, working: usize, pulse: &Pulse) {
     let thread = thread.to_string();
-    metrics().partitions.set(owned as f64, &[stage, &thread]);
+    metrics().partitions.set(working as f64, &[stage, &thread]);
     metrics().partitions_stopped.set(pulse.stopped_count() as f64, &[stage, &thread]);
 }
 

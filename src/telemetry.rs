@@ -67,7 +67,7 @@ metrics! {
         lag: Gauge("weir.lag.records", "{record}", Kind::Gauge, ["loop", "topic", "partition"]),
         /// How long the last stable offset has stood still below the end of the log: an undecided transaction of whoever writes the topic holds back everything after it.
         stable_age: Gauge("weir.last_stable_offset.age", "s", Kind::Gauge, ["loop", "topic", "partition"]),
-        /// Partitions that a loop has, those that are stopped among them.
+        /// Partitions that a loop works on.
         partitions: Gauge("weir.partitions", "{partition}", Kind::Gauge, ["loop", "thread"]),
         /// Partitions that stand still until somebody acts; /ready says why.
         partitions_stopped: Gauge("weir.partitions.stopped", "{partition}", Kind::Gauge, ["loop", "thread"]),

@@ -212,13 +212,18 @@ impl<'p> Session<'p> {
     }
 
     fn tell_partitions(&self) {
-        super::tell_partitions(MEMBER.stage, MEMBER.thread, self.lanes.len(), self.pulse);
+        let working = self.lanes.iter().filter(|lane| !matches!(lane.phase, Phase::Stopped)).count();
+        super::tell_partitions(MEMBER.stage, MEMBER.thread, working, self.pulse);
     }
 
     fn tell_lag(&mut self) {
         let now = Instant::now();
-        for reach in self.consumer.take_reaches().unwrap_or_default() {
-            if let Some(lane) = self.lanes.iter().find(|lane| lane.at == reach.at) {
+        let reaches = self.consumer.take_reaches();
+        if reaches.is_some() {
+            self.tell_partitions();
+        }
+        for reach in reaches.unwrap_or_default() {
+            if let Some(lane) = self.lanes.iter().find(|lane| lane.at == reach.at && !lane.is_held()) {
                 let is_paused = lane.is_in_flight() || matches!(lane.phase, Phase::Stopped);
                 self.lag.update(&reach, (!lane.is_idle()).then_some(lane.committed), is_paused, now);
             }
@@ -227,7 +232,7 @@ impl<'p> Session<'p> {
             return;
         }
         self.ends_asked = now;
-        for lane in self.lanes.iter().filter(|lane| lane.is_in_flight() && lane.frozen.0.elapsed() > END_EVERY) {
+        for lane in self.lanes.iter().filter(|lane| lane.is_held()) {
             if let Some(end) = self.consumer.end_of(&lane.at) {
                 let reach = Reach { at: lane.at.clone(), end, stable: end, position: lane.committed };
                 self.lag.update(&reach, Some(lane.committed), true, now);
@@ -464,6 +469,11 @@ impl Lane {
             return None;
         };
         Some(format!("{}/{}: records {} to {}", self.at.topic, self.at.partition, self.committed, group.last()))
+    }
+
+    /// Whether its group has been on its way for so long that nothing was learned of its log meanwhile.
+    fn is_held(&self) -> bool {
+        self.is_in_flight() && self.frozen.0.elapsed() > END_EVERY
     }
 
     fn is_in_flight(&self) -> bool {

@@ -11,6 +11,7 @@
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
 //! | `closing.rs` | does a consumer close whenever it is asked to |
+//! | `alerts.rs` | do receivers get every kind of alert within their limits, and only committed ones |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `life.rs` | what does it say when something about it is wrong, and does it go on once that is mended |
@@ -30,6 +31,7 @@
 //! scenarios run at once (2). The binary `weir-faults` must be there:
 //! `cargo build --release --features faults --bin weir-faults`.
 
+mod alerts;
 mod cli;
 mod closing;
 mod crash;
