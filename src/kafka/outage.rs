@@ -57,6 +57,8 @@ pub fn failed(reason: &str) {
     outage.failures += 1;
     let failures = outage.failures;
     match &mut outage.ongoing {
+        // It names no place; the next try to connect does.
+        None if reason.ends_with("brokers are down") => {}
         None => {
             tracing::error!(reason, remedy = REMEDY, "Kafka does not answer; weir goes on trying");
             outage.ongoing = Some(Ongoing { begun: now, reason: reason.to_owned(), said: now });
@@ -138,8 +140,9 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     if is_error && matches!(facility, "FAIL" | "ERROR") {
         return failed(message);
     }
-    // A client that is fenced: its loop is told by the call that fails, and tells it.
-    if facility == "FATAL" {
+    // A client that is fenced, a transaction that cannot be committed: their loop is told by the call that fails, and
+    // tells it.
+    if matches!(facility, "FATAL" | "TXNERR") {
         tracing::debug!(facility, message, "librdkafka");
         return;
     }

@@ -45,8 +45,14 @@ impl Trouble {
         if lasts {
             self.pulse.held(partition, Some(reason));
             if let Some(held_back) = state.lasting.admit(now) {
-                let message = "rows wait in the outbox; detect, score and alerts go on";
-                tracing::error!(clickhouse, table, partition, reason, held_back, message);
+                tracing::error!(
+                    clickhouse,
+                    table,
+                    partition,
+                    reason,
+                    held_back,
+                    "rows wait in the outbox; detect, score and alerts go on"
+                );
             }
         } else if let Some(held_back) = state.passing.admit(now) {
             tracing::warn!(clickhouse, table, partition, reason, held_back, "an insert is made again");
