@@ -134,10 +134,11 @@ fn held_back(alert: &Alert<'_>) -> Option<String> {
         .then(|| format!("{count} {was} held back since the principal's last alert{colon}{}.", named.join(", ")))
 }
 
+/// Interactions past a ceiling whose crossing was told already.
 fn denied(alert: &Alert<'_>) -> Option<String> {
     let ceilings = alert.told.denied.iter();
-    let each: Vec<String> = ceilings.map(|(limit, count)| format!("the {} {}", limit.unit(), times(*count))).collect();
-    (!each.is_empty()).then(|| format!("Calls went above the ceiling of {} since that was told.", each.join(", of ")))
+    let each: Vec<String> = ceilings.map(|(limit, count)| format!("{} {}", limit.unit(), times(*count))).collect();
+    (!each.is_empty()).then(|| format!("Above the ceiling since that was told: {}.", each.join(", ")))
 }
 
 fn dropped(count: u32) -> Option<String> {
