@@ -127,7 +127,7 @@ fn held_back(alert: &Alert<'_>) -> Option<String> {
         .collect();
     let rest = rules.len().saturating_sub(HELD_RULES_SHOWN) as u64;
     if rest > 0 {
-        named.push(format!("and {} more", counted(rest, "rules")));
+        named.push(format!("and {}", counted(rest, "more rules")));
     }
     let colon = if named.is_empty() { "" } else { ": " };
     (held.total > 0)
