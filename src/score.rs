@@ -6,6 +6,7 @@
 
 pub mod ceiling;
 pub mod gcra;
+pub mod principals;
 pub mod throttles;
 
 use crate::model::codec::{CodecError, Reader, Writer};

@@ -14,7 +14,10 @@
 //! | `alerts.rs` | do receivers get every kind of alert within their limits, and only committed ones |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
+//! | `life.rs` | what does it say when something about it is wrong, and does it go on once that is mended |
+//! | `memory.rs` | does memory stay bounded under slow servers and many principals |
 //! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
+//! | `observe.rs` | is what a running weir says of itself true, in health, numbers, traces and log; does it end in time |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -35,8 +38,11 @@ mod crash;
 mod harness;
 mod lapses;
 mod layout;
+mod life;
+mod memory;
 mod migrations;
 mod mutation;
+mod observe;
 mod on_clickhouse;
 mod queries;
 mod reconcile;
