@@ -4,9 +4,11 @@
 //! rides on the principal's next alert. Alerts of one trouble are a run: the first creates the receiver's incident,
 //! the others update it, under one dedup key. There is no closing alert: that nothing more was seen does not revoke a
 //! leaked key, and of a principal that fell silent it could not be told without a clock. Whoever repairs the cause
-//! closes the incident, or the receiver does when the run's end has passed. An [`Alert`] borrows from its finding and facts and is rendered at once:
-//! OCSF JSON for the value, CloudEvents for the headers. Nothing is sent from here, and nothing of it is raw: the
-//! only text that comes from content is a finding's mask.
+//! closes the incident, or the receiver does when the run's end has passed.
+//!
+//! An [`Alert`] borrows from its finding and facts and is rendered at once: OCSF JSON for the value, CloudEvents for
+//! the headers. Nothing is sent from here, and nothing of it is raw: the only text that comes from content is a
+//! finding's mask.
 
 pub mod cloudevents;
 pub mod next_step;

@@ -127,17 +127,18 @@ fn held_back(alert: &Alert<'_>) -> Option<String> {
         .collect();
     let rest = rules.len().saturating_sub(HELD_RULES_SHOWN) as u64;
     if rest > 0 {
-        named.push(format!("and {} more", counted(rest, "rules")));
+        named.push(format!("and {}", counted(rest, "more rules")));
     }
     let colon = if named.is_empty() { "" } else { ": " };
     (held.total > 0)
         .then(|| format!("{count} {was} held back since the principal's last alert{colon}{}.", named.join(", ")))
 }
 
+/// Interactions past a ceiling whose crossing was told already.
 fn denied(alert: &Alert<'_>) -> Option<String> {
     let ceilings = alert.told.denied.iter();
-    let each: Vec<String> = ceilings.map(|(limit, count)| format!("the {} {}", limit.unit(), times(*count))).collect();
-    (!each.is_empty()).then(|| format!("Calls went above the ceiling of {} since that was told.", each.join(", of ")))
+    let each: Vec<String> = ceilings.map(|(limit, count)| format!("{} {}", limit.unit(), times(*count))).collect();
+    (!each.is_empty()).then(|| format!("Above the ceiling since that was told: {}.", each.join(", ")))
 }
 
 fn dropped(count: u32) -> Option<String> {

@@ -194,7 +194,10 @@ fn what_goes_on_and_what_was_held_back_is_told() {
     let burst = EVERY_KIND.iter().find(|told| told.name == "after a burst").expect("it is there");
     let message = text(&burst.value, "/message");
     assert!(message.contains("findings were held back since the principal's last alert: "), "{message}");
-    assert!(message.contains(" more rules.") && message.contains("Calls went above the ceiling of"), "{message}");
+    assert!(
+        message.contains(" more rules.") && message.contains("Above the ceiling since that was told: requests "),
+        "{message}"
+    );
 }
 
 /// https://developer.pagerduty.com/docs/events-api-v2/trigger-events: lengths, severities, 512 KB.
