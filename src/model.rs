@@ -197,12 +197,13 @@ closed_set! {
         UnknownPart = 7 "unknown_part",
         NoPrincipal = 8 "no_principal",
         NoTokens = 9 "no_tokens",
+        IdentifierMasked = 10 "identifier_masked",
         /// A streamed answer ends before its end.
-        StreamTruncated = 10 "stream_truncated",
+        StreamTruncated = 11 "stream_truncated",
         /// A streamed answer ends in an error of the provider's.
-        StreamError = 11 "stream_error",
+        StreamError = 12 "stream_error",
         /// The provider was told to continue what it holds itself: earlier turns are not in the event.
-        HistoryAbsent = 12 "history_absent",
+        HistoryAbsent = 13 "history_absent",
     }
 }
 
