@@ -32,6 +32,7 @@ use std::fmt;
 
 use self::context::Context;
 use self::json::{Key, Leaf, List, Outline, outline, parse};
+use self::stream::Chunks;
 use crate::limits;
 use crate::model::reject::{Reason, Reject};
 use crate::model::{ContentState, Event, Interaction, closed_set};
@@ -65,8 +66,8 @@ pub fn decode<'e>(event: &Event<'e>, format: Format, arena: &'e Bump) -> Result<
     let text = text_of(event)?;
     let format = event.format_header.and_then(format_named).unwrap_or(format);
     let source = Source { event, format, arena };
-    if format != Format::Native && capture::is_stream(text) {
-        return source.one(|context| capture::decode_stream(text, format, context));
+    if format != Format::Native && sse::is_stream(text) {
+        return source.stream(|_| Chunks::of_text(text, arena));
     }
     let seen = outline(text);
     let is_one = seen.is_whole(text);
@@ -134,6 +135,18 @@ impl<'e> Source<'_, 'e> {
         Ok(Decoded { interactions, skipped: Vec::new() })
     }
 
+    /// A stream by itself: text of server-sent events, an array of chunks, or lines of them.
+    fn stream(&self, chunks: impl FnOnce(&mut Context<'e>) -> Chunks<'e>) -> Result<Decoded<'e>, Reject> {
+        self.one(|context| {
+            let chunks = chunks(context);
+            capture::decode_stream(chunks, self.format, context)
+        })
+    }
+
+    fn is_chunk(&self, json: &str) -> bool {
+        self.format != Format::Native && capture::is_chunk(json)
+    }
+
     /// An array, or `{"records": [...]}` as Azure's Event Hubs send it.
     fn batch(&self, text: &'e str) -> Result<Decoded<'e>, Reject> {
         let array = if text.starts_with('[') { text } else { parse::<Records<'e>>(text)?.records.json() };
@@ -141,6 +154,9 @@ impl<'e> Source<'_, 'e> {
             return Err(Reject::new(Reason::NoInteraction, "`records` is not an array"));
         }
         let elements: Elements<'e> = parse(array)?;
+        if elements.items.first().is_some_and(|first| self.is_chunk(first.json())) {
+            return self.stream(|context| Chunks::of_array(array, context));
+        }
         if elements.more {
             return Err(too_many());
         }
@@ -153,6 +169,9 @@ impl<'e> Source<'_, 'e> {
         let lines = || text.split('\n').map(str::trim_ascii).filter(|line| !line.is_empty());
         if lines().nth(1).is_none() || !lines().any(|line| line.starts_with('{')) {
             return Err(whole);
+        }
+        if lines().next().is_some_and(|line| self.is_chunk(line)) {
+            return self.stream(|_| Chunks::of_text(text, self.arena));
         }
         if lines().nth(limits::INTERACTIONS_PER_EVENT).is_some() {
             // A torn document of many lines is more likely than so large a batch, if its first line is no value.

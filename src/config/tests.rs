@@ -291,14 +291,14 @@ policy: nowhere.yaml
       |
     9 |     - { name: otel.spans, format: otlp_proto }
       |                                   ^^^^^^^^^^
-      = write one of auto, native, openai
+      = write one of auto, native, openai, anthropic
 
     error: input.topics[2].format: `natve` is not a format of events
       --> pipeline.yaml:10:32
        |
     10 |     - { name: gateway, format: natve, mapping: portkey.yaml }
        |                                ^^^^^
-       = did you mean `native`? It takes auto, native, openai
+       = did you mean `native`? It takes auto, native, openai, anthropic
 
     error: input.topics[2].mapping is not supported by this version of weir
       --> pipeline.yaml:10:39

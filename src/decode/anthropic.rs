@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::blocks::Block;
-use super::capture::{Answer, Call, Usage, object_of};
+use super::capture::{Answer, Call, Usage, body_of, object_of};
 use super::chat::MessageWire;
 use super::context::Context;
 use super::dialogue::{Dialogue, Speaker};
@@ -89,7 +89,7 @@ struct Delta<'e> {
 
 /// Reads a request and its answer.
 pub(super) fn read<'e>(request: Option<&'e str>, answer: Answer<'e>, context: &mut Context<'e>) -> Call<'e> {
-    let request: Request<'e> = object_of(request, context);
+    let request: Request<'e> = body_of(request, context);
     let metadata: Metadata<'e> = object_of(request.metadata.object(), context);
     let mut dialogue = Dialogue::new(request.messages.items.len() + 3, 1, context);
     if !request.system.is_absent() {
@@ -111,7 +111,7 @@ pub(super) fn read<'e>(request: Option<&'e str>, answer: Answer<'e>, context: &m
         Answer::Absent | Answer::Lost => (Response::default(), Usage::default()),
         Answer::Stream(chunks) => streamed(chunks, &mut dialogue, context),
         Answer::Body(json) => {
-            let response: Response<'e> = object_of(Some(json), context);
+            let response: Response<'e> = body_of(Some(json), context);
             if !response.content.is_absent() {
                 dialogue.begin(Direction::Output, Role::Assistant, context);
                 dialogue.content(response.content, Speaker::new(Role::Assistant), context);
@@ -173,7 +173,7 @@ fn streamed<'e>(
         }
     }
     if !is_over {
-        context.warn(Warning::StreamTruncated);
+        context.cut_stream();
     }
     if !response.role.is_absent() || !blocks.is_empty() {
         dialogue.begin(Direction::Output, Role::Assistant, context);

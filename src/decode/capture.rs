@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use super::context::{Context, Named};
 use super::json::{Key, Keys, Leaf, List, Outline, Value, outline, parse, unescape};
 use super::stream::Chunks;
-use super::{Format, anthropic, chat, responses, sse};
+use super::{Format, anthropic, chat, responses};
 use crate::model::reject::{Reason, Reject};
 use crate::model::{ContentState, Interaction, Message, Warning};
 
@@ -156,13 +156,13 @@ pub(super) fn decode<'e>(
     interaction(capture, [keys, none], format, context)
 }
 
-/// Decodes the text of a stream by itself.
+/// Decodes a stream by itself.
 pub(super) fn decode_stream<'e>(
-    text: &'e str,
+    chunks: Chunks<'e>,
     format: Format,
     context: &mut Context<'e>,
 ) -> Result<Interaction<'e>, Reject> {
-    let answer = Answer::Stream(Chunks::of_text(text, context.arena));
+    let answer = Answer::Stream(chunks);
     assemble(Capture::default(), (Ok(None), Keys::default()), (answer, Keys::default()), format, context)
 }
 
@@ -187,15 +187,15 @@ fn assemble<'e>(
 ) -> Result<Interaction<'e>, Reject> {
     let host = context.text(capture.host).unwrap_or_default();
     let destination = context.destination(host);
-    let is_lost = request.is_err() || matches!(answer, Answer::Lost);
-    if request.is_err() {
+    if request.is_err() || matches!(answer, Answer::Lost) {
+        context.is_cut = true;
         context.warn(Warning::BadField);
     }
     let (body, fault) = match request {
         Ok(body) => (body, None),
         Err(fault) => (None, Some(fault)),
     };
-    let call = match dialect(format, destination.host, asked, (&answer, answered), context) {
+    let call = match dialect(format, destination.host, asked, (&answer, answered)) {
         Dialect::Chat => chat::read(body, answer, context),
         Dialect::Responses => responses::read(body, answer, context),
         Dialect::Anthropic => anthropic::read(body, answer, context),
@@ -222,7 +222,7 @@ fn assemble<'e>(
         output_tokens,
         status: context.small(capture.status).unwrap_or(0),
         latency_ms: context.small(capture.latency_ms),
-        content_state: content_state(&call.messages, is_lost, context),
+        content_state: content_state(&call.messages, context),
         // Last: reading the fields above adds to it.
         warnings: context.warnings,
         messages: call.messages,
@@ -269,11 +269,17 @@ fn answer_of<'e>(leaf: Leaf<'e>, keys: Keys, context: &mut Context<'e>) -> (Answ
                 _ => (Answer::Stream(Chunks::of_text(text, context.arena)), none),
             }
         }
-        _ => {
-            context.warn(Warning::BadField);
-            (Answer::Lost, none)
-        }
+        _ => (Answer::Lost, none),
     }
+}
+
+/// A body as a whole. Of one that cannot be read nothing is left, and the interaction says so.
+pub(super) fn body_of<'e, T: Deserialize<'e> + Default>(json: Option<&'e str>, context: &mut Context<'e>) -> T {
+    let Some(json) = json else { return T::default() };
+    parse(json).unwrap_or_else(|_| {
+        context.is_cut = true;
+        context.bad_field().unwrap_or_default()
+    })
 }
 
 /// An object of a body; what is not one is noted and gives nothing.
@@ -282,16 +288,10 @@ pub(super) fn object_of<'e, T: Deserialize<'e> + Default>(json: Option<&'e str>,
     parse(json).unwrap_or_else(|_| context.bad_field().unwrap_or_default())
 }
 
-fn dialect<'e>(
-    format: Format,
-    host: &str,
-    asked: Keys,
-    (answer, answered): (&Answer<'e>, Keys),
-    context: &Context<'e>,
-) -> Dialect {
+fn dialect<'e>(format: Format, host: &str, asked: Keys, (answer, answered): (&Answer<'e>, Keys)) -> Dialect {
     let told = match answer {
         Answer::Body(_) => answered_in(answered),
-        Answer::Stream(chunks) => chunks.clone().take(CHUNKS_ASKED).find_map(|chunk| streamed_in(chunk, context)),
+        Answer::Stream(chunks) => chunks.clone().take(CHUNKS_ASKED).find_map(streamed_in),
         Answer::Absent | Answer::Lost => None,
     };
     let told = told.or_else(|| asked_in(asked, host));
@@ -324,14 +324,17 @@ fn asked_in(keys: Keys, host: &str) -> Option<Dialect> {
     keys.has(Key::Input).then_some(Dialect::Responses)
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Tag<'e> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(borrow, rename = "type")]
     kind: Leaf<'e>,
+    #[serde(borrow)]
+    object: Leaf<'e>,
 }
 
 /// The dialect of a chunk; an error or a comment does not tell.
-fn streamed_in<'e>(chunk: &'e str, context: &Context<'e>) -> Option<Dialect> {
+fn streamed_in(chunk: &str) -> Option<Dialect> {
     let keys = outline(chunk).keys;
     if keys.has(Key::Choices) {
         return Some(Dialect::Chat);
@@ -339,18 +342,21 @@ fn streamed_in<'e>(chunk: &'e str, context: &Context<'e>) -> Option<Dialect> {
     if !keys.has(Key::Type) {
         return None;
     }
-    let tag: Tag<'e> = parse(chunk).ok()?;
-    let Value::Text(kind) = tag.kind.value() else { return None };
-    let kind = unescape(kind, context.arena);
+    let tag: Tag<'_> = parse(chunk).ok()?;
+    let kind = tag.kind.json().trim_start_matches('"');
     if kind.starts_with("response.") {
         return Some(Dialect::Responses);
     }
     ANTHROPIC_CHUNKS.iter().any(|start| kind.starts_with(start)).then_some(Dialect::Anthropic)
 }
 
-/// Whether a text is a stream by itself.
-pub(super) fn is_stream(text: &str) -> bool {
-    sse::is_stream(text)
+/// Whether an object is a piece of a streamed answer, and not one by itself.
+pub(super) fn is_chunk(json: &str) -> bool {
+    if outline(json).keys.has(Key::Choices) {
+        let tag: Tag<'_> = parse(json).unwrap_or_default();
+        return tag.object.json() == "\"chat.completion.chunk\"";
+    }
+    streamed_in(json).is_some()
 }
 
 impl<'e> Call<'e> {
@@ -411,10 +417,9 @@ impl<'e> Usage<'e> {
 }
 
 /// What the capture shows of the content.
-fn content_state(messages: &[Message<'_>], is_lost: bool, context: &Context<'_>) -> ContentState {
-    let is_cut = context.warnings.iter().any(|warning| warning == Warning::StreamTruncated);
+fn content_state(messages: &[Message<'_>], context: &Context<'_>) -> ContentState {
     let has_content = messages.iter().any(|message| !message.parts.is_empty());
-    match (is_lost || is_cut, has_content) {
+    match (context.is_cut, has_content) {
         (true, _) => ContentState::Truncated,
         (false, true) => ContentState::Full,
         (false, false) => ContentState::Absent,

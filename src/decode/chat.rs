@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::blocks::{Media, note_list};
-use super::capture::{Answer, Call, Usage, object_of};
+use super::capture::{Answer, Call, Usage, body_of};
 use super::context::{Context, part};
 use super::dialogue::{Dialogue, Speaker};
 use super::json::{Leaf, List, Nested, Value, parse};
@@ -137,12 +137,12 @@ struct FunctionWire<'e> {
 
 /// Reads a request and its answer.
 pub(super) fn read<'e>(request: Option<&'e str>, answer: Answer<'e>, context: &mut Context<'e>) -> Call<'e> {
-    let request: Request<'e> = object_of(request, context);
+    let request: Request<'e> = body_of(request, context);
     let (response, choices) = match answer {
         Answer::Absent | Answer::Lost => (Response::default(), None),
         Answer::Stream(chunks) => streamed(chunks, context),
         Answer::Body(json) => {
-            let response: Response<'e> = object_of(Some(json), context);
+            let response: Response<'e> = body_of(Some(json), context);
             match context.text(response.object) {
                 Some(object) if object.ends_with(".chunk") => streamed(Chunks::One(Some(json)), context),
                 _ => (response, None),
@@ -343,7 +343,7 @@ fn streamed<'e>(chunks: Chunks<'e>, context: &mut Context<'e>) -> (Response<'e>,
     if is_error {
         context.warn(Warning::StreamError);
     } else if !is_done_said && (choices.is_empty() || choices.values().any(|choice| !choice.is_finished)) {
-        context.warn(Warning::StreamTruncated);
+        context.cut_stream();
     }
     (whole, Some(choices))
 }

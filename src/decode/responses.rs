@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::blocks::base64_bytes;
-use super::capture::{Answer, Call, Usage, object_of};
+use super::capture::{Answer, Call, Usage, body_of, object_of};
 use super::chat::role;
 use super::context::{Context, part};
 use super::dialogue::{Dialogue, Speaker};
@@ -144,10 +144,10 @@ struct Chunk<'e> {
 
 /// Reads a request and its answer.
 pub(super) fn read<'e>(request: Option<&'e str>, answer: Answer<'e>, context: &mut Context<'e>) -> Call<'e> {
-    let request: Request<'e> = object_of(request, context);
+    let request: Request<'e> = body_of(request, context);
     let (response, rest) = match answer {
         Answer::Absent | Answer::Lost => (Response::default(), BTreeMap::new()),
-        Answer::Body(json) => (object_of(Some(json), context), BTreeMap::new()),
+        Answer::Body(json) => (body_of(Some(json), context), BTreeMap::new()),
         Answer::Stream(chunks) => streamed(chunks, context),
     };
     let answers = response.output.items.len() + rest.len();
@@ -360,7 +360,7 @@ fn streamed<'e>(chunks: Chunks<'e>, context: &mut Context<'e>) -> (Response<'e>,
         }
     }
     if !is_over {
-        context.warn(Warning::StreamTruncated);
+        context.cut_stream();
     }
     if !response.output.items.is_empty() {
         items.clear();

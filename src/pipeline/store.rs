@@ -8,8 +8,8 @@
 //! The loop goes on polling while ClickHouse answers, or does not: a group in flight pauses its partition and
 //! nothing else. It never gives up on a group, and it never changes one.
 
-mod group;
-mod intent;
+pub mod group;
+pub mod intent;
 mod trouble;
 
 use super::drain::Stop;

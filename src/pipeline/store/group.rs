@@ -35,12 +35,14 @@ pub struct BlockName {
 impl OutboxRecord {
     /// Reads a record; the error says what is wrong with it.
     pub fn read(record: &BorrowedMessage<'_>) -> Result<Self, String> {
-        let wrong = |what: &str| format!("outbox record at offset {}: {what}", record.offset());
-        let named = |name| {
-            let headers = record.headers()?;
-            let value = headers.iter().find(|header| header.key == name)?.value?;
-            std::str::from_utf8(value).ok()
-        };
+        let named = |name: &str| record.headers()?.iter().find(|header| header.key == name)?.value;
+        Self::of(record.offset(), named, record.payload().unwrap_or_default())
+    }
+
+    /// Makes one of what a record holds; `header` looks up the value of a header.
+    pub fn of<'h>(offset: i64, header: impl Fn(&str) -> Option<&'h [u8]>, body: &[u8]) -> Result<Self, String> {
+        let wrong = |what: &str| format!("outbox record at offset {offset}: {what}");
+        let named = |name| header(name).and_then(|value| std::str::from_utf8(value).ok());
         let table = named(header::TABLE).ok_or_else(|| wrong("it names no table"))?;
         let table = *tables::NAMES
             .iter()
@@ -51,11 +53,11 @@ impl OutboxRecord {
         let time_ms: i64 = time_ms.ok_or_else(|| wrong("it has no block time"))?;
         let month = month_of(time_ms).ok_or_else(|| wrong("its block time is out of range"))?;
         Ok(OutboxRecord {
-            offset: record.offset(),
+            offset,
             table,
             block: BlockName { id: id.0, time_ms },
             month,
-            body: record.payload().unwrap_or_default().to_vec(),
+            body: body.to_vec(),
             rows: named(header::ROWS).and_then(|rows| rows.parse().ok()).unwrap_or(0),
             oldest_ms: named(header::OLDEST_EVENT).and_then(|oldest| oldest.parse().ok()),
         })
