@@ -28,15 +28,14 @@ mod context;
 mod entropy;
 pub mod examples;
 mod gates;
-#[cfg(test)]
-mod naive;
+pub mod naive;
 mod settle;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 use crate::limits;
-use crate::model::{Hit, Hits, Interaction, Message, RuleInfo};
+use crate::model::{Hit, Hits, Interaction, Raw, RuleInfo};
 use crate::rules::Catalogue;
 use anchors::Anchors;
 pub use compile::CompileError;
@@ -108,31 +107,23 @@ impl Scanner {
     pub fn scan<'e>(&'e self, interaction: &Interaction<'e>, scratch: &mut Scratch) -> Hits<'e> {
         let mut hits = Hits::default();
         for (message_index, message) in interaction.messages.iter().enumerate() {
-            for part_index in 0..message.parts.len() {
-                self.scan_part(message, part_index, message_index as u32, scratch, &mut hits);
+            let applies = compile::applies_bit(message.direction, message.role);
+            for (part_index, part) in message.parts.iter().enumerate() {
+                self.scan_text(part.text.expose(), applies, scratch);
+                self.tell(&scratch.found, (message_index as u32, part_index as u32), part.text, &mut hits);
             }
         }
-        settle::cap(&mut hits);
-        hits.hits.sort_by(|a, b| settle::place(a).cmp(&settle::place(b)));
+        settle::finish(&mut hits);
         hits
     }
 
-    fn scan_part<'e>(
-        &'e self,
-        message: &Message<'e>,
-        part_index: usize,
-        message_index: u32,
-        scratch: &mut Scratch,
-        hits: &mut Hits<'e>,
-    ) {
-        let text = message.parts[part_index].text;
-        let applies = compile::applies_bit(message.direction, message.role);
-        self.scan_text(text.expose(), applies, scratch);
-        for found in &scratch.found {
+    /// Adds what was found in a part, given as the indices of message and part.
+    fn tell<'e>(&'e self, found: &[Found], (message, part): (u32, u32), text: Raw<'e>, hits: &mut Hits<'e>) {
+        for found in found {
             hits.hits.push(Hit {
                 rule: self.info_of(found),
-                message: message_index,
-                part: part_index as u32,
+                message,
+                part,
                 start: found.start,
                 end: found.end,
                 value: text.slice(found.start as usize..found.end as usize),
