@@ -11,7 +11,8 @@
 //!
 //! 1. Every match contains an anchor (or `@`, or enough digits): proved from the pattern when packs are loaded.
 //! 2. A window reaches the pattern's longest match to both sides of such a place, so it holds every match over
-//!    that place. Windows that touch are merged into regions; regions are disjoint, and every match lies in one.
+//!    that place; a window of digits is a stretch of bytes that occur in matches, and no match leaves it. Windows that
+//!    touch are merged into regions; regions are disjoint, and every match lies in one.
 //! 3. Whatever begins at byte *s* of a region therefore also ends in that region: the search within the region has
 //!    the same choices at *s* as the search over the whole, and looks at the same neighbours, since it is given the
 //!    whole text and a span. It makes the same choice.
