@@ -69,6 +69,7 @@ pub struct Scratch {
     touched: Vec<u16>,
     /// Digits in each 32-byte block of the part at hand.
     digits: Vec<u8>,
+    lanes: anchors::Lanes,
     found: Vec<Found>,
     sorted: settle::Buffers,
 }
