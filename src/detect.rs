@@ -20,6 +20,8 @@
 //!
 //! The test `compiled_and_naive_agree` compares both over tens of thousands of hostile texts.
 //!
+//! Identifiers are looked at too, for secrets only (`detect/identifiers.rs`).
+//!
 //! It does not normalise, decode layers, look across parts, or know policy.
 
 mod anchors;
@@ -29,6 +31,7 @@ mod context;
 mod entropy;
 pub mod examples;
 mod gates;
+mod identifiers;
 pub mod naive;
 mod settle;
 #[cfg(test)]
@@ -71,6 +74,8 @@ pub struct Scratch {
     digits: Vec<u8>,
     lanes: anchors::Lanes,
     found: Vec<Found>,
+    /// All identifiers of the interaction at hand, a line each.
+    identifiers: String,
     sorted: settle::Buffers,
 }
 
