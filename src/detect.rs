@@ -11,7 +11,8 @@
 //!
 //! 1. Every match contains an anchor (or `@`, or enough digits): proved from the pattern when packs are loaded.
 //! 2. A window reaches the pattern's longest match to both sides of such a place, so it holds every match over
-//!    that place. Windows that touch are merged into regions; regions are disjoint, and every match lies in one.
+//!    that place; a window of digits is a stretch of bytes that occur in matches, and no match leaves it. Windows that
+//!    touch are merged into regions; regions are disjoint, and every match lies in one.
 //! 3. Whatever begins at byte *s* of a region therefore also ends in that region: the search within the region has
 //!    the same choices at *s* as the search over the whole, and looks at the same neighbours, since it is given the
 //!    whole text and a span. It makes the same choice.
@@ -31,15 +32,14 @@ mod entropy;
 pub mod examples;
 mod gates;
 mod identifiers;
-#[cfg(test)]
-mod naive;
+pub mod naive;
 mod settle;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 use crate::limits;
-use crate::model::{Hit, Hits, Interaction, Message, RuleInfo};
+use crate::model::{Hit, Hits, Interaction, Raw, RuleInfo};
 use crate::rules::Catalogue;
 use anchors::Anchors;
 pub use compile::CompileError;
@@ -72,6 +72,7 @@ pub struct Scratch {
     touched: Vec<u16>,
     /// Digits in each 32-byte block of the part at hand.
     digits: Vec<u8>,
+    lanes: anchors::Lanes,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
     identifiers: String,
@@ -113,31 +114,23 @@ impl Scanner {
     pub fn scan<'e>(&'e self, interaction: &Interaction<'e>, scratch: &mut Scratch) -> Hits<'e> {
         let mut hits = Hits::default();
         for (message_index, message) in interaction.messages.iter().enumerate() {
-            for part_index in 0..message.parts.len() {
-                self.scan_part(message, part_index, message_index as u32, scratch, &mut hits);
+            let applies = compile::applies_bit(message.direction, message.role);
+            for (part_index, part) in message.parts.iter().enumerate() {
+                self.scan_text(part.text.expose(), applies, scratch);
+                self.tell(&scratch.found, (message_index as u32, part_index as u32), part.text, &mut hits);
             }
         }
-        settle::cap(&mut hits);
-        hits.hits.sort_by(|a, b| settle::place(a).cmp(&settle::place(b)));
+        settle::finish(&mut hits);
         hits
     }
 
-    fn scan_part<'e>(
-        &'e self,
-        message: &Message<'e>,
-        part_index: usize,
-        message_index: u32,
-        scratch: &mut Scratch,
-        hits: &mut Hits<'e>,
-    ) {
-        let text = message.parts[part_index].text;
-        let applies = compile::applies_bit(message.direction, message.role);
-        self.scan_text(text.expose(), applies, scratch);
-        for found in &scratch.found {
+    /// Adds what was found in a part, given as the indices of message and part.
+    fn tell<'e>(&'e self, found: &[Found], (message, part): (u32, u32), text: Raw<'e>, hits: &mut Hits<'e>) {
+        for found in found {
             hits.hits.push(Hit {
                 rule: self.info_of(found),
-                message: message_index,
-                part: part_index as u32,
+                message,
+                part,
                 start: found.start,
                 end: found.end,
                 value: text.slice(found.start as usize..found.end as usize),

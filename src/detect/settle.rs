@@ -99,6 +99,12 @@ pub(super) fn place<'a>(hit: &'a Hit<'_>) -> (u32, u32, u32, u32, &'a str) {
     (hit.message, hit.part, hit.start, hit.end, &hit.rule.id)
 }
 
+/// Ends the hits of an interaction: the most telling ones, in the order in which they are told.
+pub(super) fn finish(hits: &mut Hits<'_>) {
+    cap(hits);
+    hits.hits.sort_by(|a, b| place(a).cmp(&place(b)));
+}
+
 /// Keeps the most telling hits. The order is total, so it does not matter how often this is called on the way: a
 /// flood of addresses before a key cannot push the key out.
 pub(super) fn cap(hits: &mut Hits<'_>) {

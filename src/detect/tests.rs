@@ -2,17 +2,17 @@
 //!
 //! Single validators are tested beside their code.
 
-use super::naive::Naive;
+use super::naive::{Naive, Way};
 use super::*;
 use crate::model::Warning;
 use crate::model::evidence::MaskKey;
 use crate::model::{
-    ContentState, Destination, Direction, Part, PartKind, Position, Principal, PrincipalKind, Raw, Role, Warnings,
+    ContentState, Destination, Direction, Message, Part, PartKind, Position, Principal, PrincipalKind, Raw, Role,
+    Warnings,
 };
 use crate::rules::PackFile;
 use bumpalo::Bump;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use std::time::Instant;
 
 /// Texts of the differential test, in the release profile.
 const TEXTS: usize = 60_000;
@@ -191,7 +191,7 @@ fn a_secret_that_stands_as_a_name_is_masked_and_tells_callers_apart() {
 #[test]
 fn texts_that_could_tell_them_apart() {
     let scanner = Scanner::new(&Catalogue::built_in()).unwrap();
-    let naive = Naive::new(&scanner);
+    let naive = Naive::new(&scanner, Way::Every);
     let mut scratch = Scratch::default();
     let table = [
         "",
@@ -215,7 +215,7 @@ fn texts_that_could_tell_them_apart() {
 
 fn agree(scanner: &Scanner, naive: &Naive<'_>, said: (Direction, Role), text: &str, scratch: &mut Scratch) -> usize {
     let compiled = scan_text(scanner, said, text, scratch);
-    let expected = naive.scan(text, compile::applies_bit(said.0, said.1));
+    let expected = naive.scan_text(text, compile::applies_bit(said.0, said.1));
     assert_eq!(compiled, expected, "in {text:?}");
     expected.len()
 }
@@ -316,7 +316,7 @@ fn compiled_and_naive_agree() {
     println!("seed {seed}");
     let catalogue = Catalogue::built_in();
     let scanner = Scanner::new(&catalogue).unwrap();
-    let naive = Naive::new(&scanner);
+    let naive = Naive::new(&scanner, Way::Every);
     let mut texts = Texts::new(&catalogue, seed);
     let mut scratch = Scratch::default();
     let mut hits = 0;
@@ -326,6 +326,20 @@ fn compiled_and_naive_agree() {
     }
     println!("{TEXTS} texts, {hits} hits");
     assert!(hits > TEXTS / 2, "the texts must hold something to find: {hits} hits");
+}
+
+/// What is found behind keywords is what is found everywhere: else the benchmark would compare unlike things.
+#[test]
+fn keywords_lose_nothing() {
+    let catalogue = Catalogue::built_in();
+    let scanner = Scanner::new(&catalogue).unwrap();
+    let (every, keywords) = (Naive::new(&scanner, Way::Every), Naive::new(&scanner, Way::Keywords));
+    let mut texts = Texts::new(&catalogue, 7);
+    let user = compile::applies_bit(USER.0, USER.1);
+    for _ in 0..TEXTS / 10 {
+        let text = texts.text();
+        assert_eq!(keywords.scan_text(&text, user), every.scan_text(&text, user), "in {text:?}");
+    }
 }
 
 /// Rules that no one would write: literals within literals, matches across each other, edges of every kind.
@@ -358,7 +372,7 @@ fn hostile_rules_agree() {
     }
     let catalogue = Catalogue::load(&[PackFile { name: "p", text: &pack }]).unwrap();
     let scanner = Scanner::new(&catalogue).unwrap();
-    let naive = Naive::new(&scanner);
+    let naive = Naive::new(&scanner, Way::Every);
     let mut texts = Texts::new(&catalogue, 5);
     let mut scratch = Scratch::default();
     let mut hits = 0;
@@ -370,30 +384,4 @@ fn hostile_rules_agree() {
         hits += agree(&scanner, &naive, USER, &text, &mut scratch);
     }
     assert!(hits > TEXTS, "the texts must hold something to find: {hits} hits");
-}
-
-/// Not a test of time: prints what a scan costs, here and by the naive loop. `--ignored --nocapture` runs it.
-#[test]
-#[ignore = "prints throughput, proves nothing"]
-fn throughput() {
-    let scanner = Scanner::new(&Catalogue::built_in()).unwrap();
-    let naive = Naive::new(&scanner);
-    let prose = include_str!("../rules/benign.txt").replace('\n', " ");
-    let text: String = prose.chars().take(2_304).collect();
-    let mut scratch = Scratch::default();
-    let time = |name: &str, rounds: u32, run: &mut dyn FnMut() -> usize| {
-        run();
-        let start = Instant::now();
-        let hits: usize = (0..rounds).map(|_| run()).sum();
-        let each = start.elapsed().as_secs_f64() / f64::from(rounds);
-        println!("{name:10} {:8.2} µs  {:8.1} MB/s  {} hits", each * 1e6, text.len() as f64 / each / 1e6, hits);
-    };
-    let user = compile::applies_bit(USER.0, USER.1);
-    time("memchr", 20_000, &mut || memchr::memchr_iter(b'\x01', text.as_bytes()).count());
-    time("anchors", 20_000, &mut || scanner.anchors.rules_in(&text).len());
-    time("compiled", 20_000, &mut || {
-        scanner.scan_text(&text, user, &mut scratch);
-        scratch.found.len()
-    });
-    time("naive", 50, &mut || naive.scan(&text, user).len());
 }
