@@ -392,7 +392,10 @@ fn lookup(alert: &Alert<'_>) -> Value {
     out.insert("interaction".into(), interaction.into());
     // Kafka allows no other characters; anything else does not belong on a command line.
     if position.topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
-        let event = format!("kcat -C -t {} -p {} -o {} -c 1", position.topic, position.partition, position.offset);
+        let event = format!(
+            "kcat -b $KAFKA_BROKERS -C -t {} -p {} -o {} -c 1",
+            position.topic, position.partition, position.offset
+        );
         out.insert("event".into(), event.into());
     }
     Value::Object(out)
