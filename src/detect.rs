@@ -70,8 +70,6 @@ pub struct Scratch {
     rules: Vec<RuleScratch>,
     /// Rules that have a region in the part at hand.
     touched: Vec<u16>,
-    /// Digits in each 32-byte block of the part at hand.
-    digits: Vec<u8>,
     lanes: anchors::Lanes,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.

@@ -160,6 +160,7 @@ fn in_lanes<A: Automaton>(automaton: &A, text: &[u8], piece: Range<usize>, reach
 }
 
 /// Runs so many lanes of a piece in turns. The last one takes what does not divide.
+#[expect(clippy::needless_range_loop, reason = "the lanes are at the same place, each in its own bytes")]
 fn run<A: Automaton, const N: usize>(
     automaton: &A,
     text: &[u8],
@@ -188,8 +189,8 @@ fn run<A: Automaton, const N: usize>(
         }
     }
     let mut state = states[N - 1];
-    for at in begins[N - 1] + length..piece.end {
-        state = automaton.next_state(Anchored::No, state, text[at]);
+    for (at, &byte) in text[..piece.end].iter().enumerate().skip(begins[N - 1] + length) {
+        state = automaton.next_state(Anchored::No, state, byte);
         if automaton.is_special(state) {
             note(automaton, state, at + 1, &mut lanes[N - 1]);
         }

@@ -2,17 +2,14 @@
 //!
 //! A rule that digits gate can only match within a *run*: neighbouring bytes each of which occurs in some match of it
 //! (for a card number digits, blanks and hyphens). A run that is too short, or holds fewer digits than every match, is
-//! passed over; what is left is a window as it stands. Digits are counted by blocks of 32 bytes in one pass that the
-//! compiler turns into vector instructions, and only where there are any are runs looked for: first those of several
-//! rules together, then in each of them those of each rule.
+//! passed over; what is left is a window as it stands. Runs are looked for only if the text holds digits enough, which
+//! is one pass of vector instructions: first those of several rules together, then in each of them those of each rule.
 
 use super::Scratch;
 use super::anchors::touch;
 use super::compile::Compiled;
 use crate::rules::Trigger;
 use regex_syntax::hir::{Class, Hir, HirKind};
-
-const BLOCK_BYTES: usize = 32;
 
 pub(super) struct Gates {
     /// Rules that match numbers only, and rules whose matches hold letters too: their runs have little in common.
@@ -65,12 +62,11 @@ impl Gates {
         if self.digits.iter().all(|gates| gates.rules.is_empty()) {
             return;
         }
-        let mut counts = std::mem::take(&mut scratch.digits);
-        let total = count_digits(text.as_bytes(), &mut counts);
+        let text = text.as_bytes();
+        let total = count_digits(text);
         for gates in self.digits.iter().filter(|gates| total >= gates.any.digits_min) {
-            gates.mark(text.as_bytes(), &counts, |rule| rules[usize::from(rule)].applies & applies != 0, scratch);
+            gates.mark(text, |rule| rules[usize::from(rule)].applies & applies != 0, scratch);
         }
-        scratch.digits = counts;
     }
 }
 
@@ -84,15 +80,10 @@ fn mark_at_signs(text: &str, rule: u16, longest_bytes: Option<usize>, scratch: &
     }
 }
 
-/// Digits of each block, and of all.
-fn count_digits(text: &[u8], counts: &mut Vec<u8>) -> usize {
-    counts.clear();
-    let blocks = text.chunks_exact(BLOCK_BYTES);
-    let rest = blocks.remainder();
-    let count = |block: &[u8]| block.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>();
-    counts.extend(blocks.map(count));
-    counts.push(count(rest));
-    counts.iter().map(|&count| usize::from(count)).sum()
+fn count_digits(text: &[u8]) -> usize {
+    // Counts of so few bytes fit the width of the vector's lanes.
+    let few = text.chunks(128);
+    few.map(|few| usize::from(few.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>())).sum()
 }
 
 impl DigitGates {
@@ -109,27 +100,12 @@ impl DigitGates {
         self.rules.push((rule, run));
     }
 
-    fn mark(&self, text: &[u8], counts: &[u8], applies: impl Fn(u16) -> bool, scratch: &mut Scratch) {
-        // Everything before `at` has been looked at, and a byte that ends a run stands before it.
-        let mut at = 0;
-        for (block, _) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let (start, end) = (block * BLOCK_BYTES, ((block + 1) * BLOCK_BYTES).min(text.len()));
-            if start > at {
-                // A run with the first digits of this block may begin in a block without any.
-                let before =
-                    text[at..start].iter().rev().take_while(|byte| self.any.holds[usize::from(**byte)]).count();
-                at = start - before;
+    fn mark(&self, text: &[u8], applies: impl Fn(u16) -> bool, scratch: &mut Scratch) {
+        self.any.find(text, 0, text.len(), &mut |run_start, run_end| {
+            for (rule, run) in self.rules.iter().filter(|(rule, _)| applies(*rule)) {
+                run.find(text, run_start, run_end, &mut |start, end| touch(*rule, scratch).add_window(start, end));
             }
-            if at < end {
-                at = self.any.find(text, at, end, &mut |run_start, run_end| {
-                    for (rule, run) in self.rules.iter().filter(|(rule, _)| applies(*rule)) {
-                        run.find(text, run_start, run_end, &mut |start, end| {
-                            touch(*rule, scratch).add_window(start, end);
-                        });
-                    }
-                });
-            }
-        }
+        });
     }
 }
 
@@ -137,26 +113,26 @@ impl Run {
     fn of(hir: &Hir, digits_min: usize) -> Run {
         let mut holds = Box::new([false; 256]);
         bytes_of(hir, &mut holds);
-        Run { holds, bytes_min: hir.properties().minimum_len().unwrap_or(0), digits_min }
+        Run { holds, bytes_min: hir.properties().minimum_len().unwrap_or(1), digits_min }
     }
 
-    /// Calls a function with each run that begins in `start..end` and will do. The last may end behind `end`, unless
-    /// a byte that ends a run, or nothing, stands there. Returns where it stopped: behind a byte that ends a run.
-    fn find(&self, text: &[u8], start: usize, end: usize, found: &mut impl FnMut(usize, usize)) -> usize {
+    /// Calls a function with each run between two places, of which the bytes outside are no part. It looks back from
+    /// where the shortest run would end, and so passes over most bytes unseen.
+    fn find(&self, text: &[u8], start: usize, end: usize, found: &mut impl FnMut(usize, usize)) {
+        let ends_run = |byte: &u8| !self.holds[usize::from(*byte)];
         let mut at = start;
-        while at < end {
-            let begun = at;
-            let mut digits = 0;
-            while at < text.len() && self.holds[usize::from(text[at])] {
-                digits += usize::from(text[at].is_ascii_digit());
-                at += 1;
+        while let Some(shortest) = text[..end].get(at..at + self.bytes_min) {
+            if let Some(last) = shortest.iter().rposition(ends_run) {
+                at += last + 1;
+                continue;
             }
-            if digits >= self.digits_min && at - begun >= self.bytes_min {
-                found(begun, at);
+            let more = text[at + self.bytes_min..end].iter().position(ends_run);
+            let run_end = more.map_or(end, |more| at + self.bytes_min + more);
+            if count_digits(&text[at..run_end]) >= self.digits_min {
+                found(at, run_end);
             }
-            at += 1;
+            at = run_end + 1;
         }
-        at.min(text.len())
     }
 }
 

@@ -214,18 +214,15 @@ impl<'s> Site<'s> {
         (sum, end - sum)
     }
 
-    /// One number out of ClickHouse.
-    pub fn count(&self, sql: &str) -> u64 {
-        let rows = self.rows(sql);
-        let value = rows.first().and_then(|row| row.as_object()?.values().next().cloned()).unwrap_or_default();
-        // Numbers of 64 bits come as text.
-        value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_else(|| panic!("{sql}: {value}"))
-    }
-
-    pub fn rows(&self, sql: &str) -> Vec<serde_json::Value> {
+    /// The numbers in the one row of an answer of ClickHouse's. `{db}` stands for the database.
+    pub fn numbers(&self, sql: &str) -> Vec<u64> {
         let sql = sql.replace("{db}", &self.database());
         let rows = self.asking.block_on(self.clickhouse.query_json(&sql));
-        rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        // Numbers of 64 bits may come as text.
+        let number = |value: &serde_json::Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        let row = rows.first().and_then(|row| row.as_object()).unwrap_or_else(|| panic!("{sql}: no row"));
+        row.values().map(|value| number(value).unwrap_or_else(|| panic!("{sql}: {value}"))).collect()
     }
 }
 
@@ -272,11 +269,11 @@ pub fn send(producer: &BaseProducer, topic: &str, key: &str, payload: &[u8]) {
 }
 
 /// Looks again and again until something is so.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, every: Duration, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < end, "{what}: not within {} s", PATIENCE.as_secs());
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(every);
     }
 }
 
