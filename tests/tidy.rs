@@ -86,7 +86,8 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Paths of the standard library that are kept out of most rooms, with the rooms that may name them.
 const STANDARD: &[(&str, &[&str], &str)] = &[
     ("std::env", &["config", "cli"], "take the value as an argument; config reads the environment"),
-    ("std::fs", &["config", "cli"], "take the bytes as an argument; config reads files"),
+    // telemetry reads /proc/self.
+    ("std::fs", &["telemetry", "config", "cli"], "take the bytes as an argument; config reads files"),
     ("std::net", &["kafka", "clickhouse", "admin", "cli"], "take what comes over the network as an argument"),
     ("std::process", &["cli", "main"], "return an error; cli ends the process"),
     (
@@ -155,7 +156,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 fn source(path: &Path) -> Source {
     let text = fs::read_to_string(path).expect("sources are UTF-8");
     let (code, comments) = split(&text);
-    let is_test = path.file_name().is_some_and(|name| name == "tests.rs");
+    let is_test = path.file_name().is_some_and(|name| name == "tests.rs")
+        || path.parent().is_some_and(|folder| folder.ends_with("tests"));
     let production = if is_test { blank(&code) } else { without_tests(&code) };
     Source { name: relative(path), text, code, production, comments }
 }
