@@ -156,7 +156,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
 fn source(path: &Path) -> Source {
     let text = fs::read_to_string(path).expect("sources are UTF-8");
     let (code, comments) = split(&text);
-    let is_test = path.file_name().is_some_and(|name| name == "tests.rs");
+    let is_test = path.file_name().is_some_and(|name| name == "tests.rs")
+        || path.parent().is_some_and(|folder| folder.ends_with("tests"));
     let production = if is_test { blank(&code) } else { without_tests(&code) };
     Source { name: relative(path), text, code, production, comments }
 }
