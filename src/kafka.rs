@@ -4,14 +4,17 @@
 //! The settings that exactly-once rests on are set here and cannot be overridden. No loop lives here, and
 //! nothing of what the records mean; see `pipeline`.
 
+pub mod access;
 pub mod changelog;
 pub mod consumer;
 mod orphans;
 pub mod feeder;
 pub mod producer;
+pub mod reach;
 pub mod topics;
 
 pub use consumer::{Committed, Consumer, Letter, Polled, TopicPartition};
+pub use rdkafka::error::KafkaError;
 pub use producer::{CommitFailure, Producer, Record, Transaction};
 
 use crate::limits;
@@ -89,6 +92,11 @@ impl Config {
         format!("{}-{}-{}-{}", self.group, member.stage, self.instance, member.thread)
     }
 
+    /// A librdkafka property that the configuration sets.
+    fn property(&self, name: &str) -> Option<&str> {
+        self.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
     /// What every client has in common.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -134,7 +142,7 @@ const _: () = assert!(limits::RECORD_MAX_BYTES < topics::OUTBOX_MAX_MESSAGE_BYTE
 mod tests {
     use super::*;
 
-    fn config(instance: &str) -> Config {
+    pub(super) fn config(instance: &str) -> Config {
         Config {
             brokers: String::new(),
             group: "weir".into(),

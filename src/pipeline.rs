@@ -19,7 +19,7 @@ pub mod score;
 pub mod store;
 
 use crate::kafka::{
-    self, CommitFailure, Committed, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
+    access,     self, CommitFailure, Committed, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
     Transaction,
 };
 use crate::ledger::{Entry, Kind};
@@ -91,6 +91,19 @@ pub struct Pipeline {
     pub digests: Digests,
 }
 
+impl Pipeline {
+    /// Says what a loop lacks when Kafka refused it something.
+    fn explained(&self, stage: &str, broken: Broken) -> Broken {
+        let Broken::Denied(error) = &broken else { return broken };
+        let inputs: Vec<String> = self.inputs.iter().map(|input| input.topic.clone()).collect();
+        let role = access::Role::of(stage).unwrap_or(access::Role::Operator);
+        match access::explain(&self.kafka, &inputs, role, error) {
+            Some(text) => Broken::Fatal(Failure::Denied(text)),
+            None => broken,
+        }
+    }
+}
+
 /// Which loops a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -127,14 +140,18 @@ pub enum Failure {
          Set `input.out_of_range: earliest` to go on; the ledger will show the gap"
     )]
     Expired { at: String, committed: i64, low: i64 },
+    /// Kafka refuses something to this user.
+    #[error("{0}")]
+    Denied(String),
     #[error("{stage}: {message}")]
     Other { stage: &'static str, message: String },
 }
 
 impl Failure {
-    /// Whether it is fatal only at the start. A broker that was just started may not know a topic for a moment.
+    /// Whether it is fatal only at the start. A broker that was just started may not know a topic for a moment; of
+    /// ACLs that are being changed the first may be missed before the second is there.
     fn may_pass(&self) -> bool {
-        matches!(self, Failure::MissingTopic { .. })
+        matches!(self, Failure::MissingTopic { .. } | Failure::Denied(_))
     }
 }
 
@@ -222,6 +239,8 @@ pub enum Broken {
     Again(String),
     /// As [`Broken::Again`], but by another process of the same name.
     Fenced(String),
+    /// Kafka refuses something to this user; what is lacking is still to be found out.
+    Denied(KafkaError),
     /// For good.
     Fatal(Failure),
 }
@@ -237,6 +256,7 @@ impl From<CommitFailure> for Broken {
         match failure {
             CommitFailure::Refused(error) => Broken::Again(error.to_string()),
             CommitFailure::Fenced(error) => Broken::Fenced(error.to_string()),
+            CommitFailure::Denied(error) => Broken::Denied(error),
         }
     }
 }
@@ -270,13 +290,14 @@ fn sessions(
     let (mut fenced, mut first) = (Fenced::default(), true);
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
-        match session() {
+        match session().map_err(|broken| pipeline.explained(name, broken)) {
             Ok(()) => return Ok(()),
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
             Err(Broken::Fatal(failure)) => tracing::warn!(loop = name, %failure, "starting again"),
             Err(Broken::Again(reason)) => {
                 tracing::warn!(loop = name, brokers = pipeline.kafka.brokers, reason, "starting again");
             }
+            Err(Broken::Denied(error)) => tracing::warn!(loop = name, %error, "starting again"),
             Err(Broken::Fenced(reason)) => {
                 tracing::warn!(loop = name, reason, "fenced; starting again");
                 if fenced.too_often() {

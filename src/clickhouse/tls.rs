@@ -19,6 +19,16 @@ pub struct Tls {
     pub identity: Option<(String, String)>,
 }
 
+impl Tls {
+    /// Whether its files hold what they should.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.ca.is_none() && self.identity.is_none() {
+            return Ok(());
+        }
+        configuration(self).map(drop)
+    }
+}
+
 /// rustls's configuration.
 pub(super) fn configuration(tls: &Tls) -> Result<ClientConfig, ConfigError> {
     let refused = |key, what: String| ConfigError::Tls { key, what };

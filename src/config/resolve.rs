@@ -259,7 +259,11 @@ impl Resolver<'_, '_> {
             let message = "clickhouse.tls is set, but clickhouse.url is http://";
             self.refuse::<()>(first.place, message, "write https:// and the port for it (8443), or leave tls out");
         }
-        clickhouse::Tls { ca, identity: certificate.zip(key) }
+        let tls = clickhouse::Tls { ca, identity: certificate.zip(key) };
+        if let (Err(error), Some(first)) = (tls.check(), first) {
+            self.refuse::<()>(first.place, error.to_string(), "give it a file in PEM: `openssl x509 -in FILE` reads one");
+        }
+        tls
     }
 
     fn clickhouse(&mut self, written: &written::ClickHouse) -> Option<clickhouse::Config> {

@@ -5,7 +5,7 @@
 //! records mean is score's business.
 
 use super::consumer::Plain;
-use super::{Config, NextOffset};
+use super::{Config, NextOffset, access};
 use crate::limits;
 use crate::model::codec::{CodecError, Reader, Writer};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -107,6 +107,7 @@ pub fn restore(
                 behind_since.get_or_insert_with(Instant::now);
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(failed(error)),
+            Some(Err(error)) if error.rdkafka_error_code().is_some_and(access::is_denial) => return Err(failed(error)),
             Some(Err(error)) => tracing::warn!(%error, topic, partition, "reading state back"),
             None => {}
         }
@@ -128,6 +129,7 @@ pub fn holds_records(config: &Config, topic: &str, partition: i32) -> Result<boo
             Some(Ok(_)) => return Ok(true),
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error)) if error.rdkafka_error_code().is_some_and(access::is_denial) => return Err(error),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@
 //! transaction can be used, and there is one path out of every error.
 
 use super::consumer::log_line;
-use super::{Config, Consumer, Member, NextOffset, TopicPartition};
+use super::{Config, Consumer, Member, NextOffset, TopicPartition, access};
 use crate::{faults, limits};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -62,27 +62,24 @@ pub enum CommitFailure {
     /// Somebody else has opened the same transactional id or static member.
     #[error("another process uses the same name: {0}")]
     Fenced(KafkaError),
+    /// This user may not do it.
+    #[error("Kafka refuses it to this user: {0}")]
+    Denied(KafkaError),
 }
 
 impl CommitFailure {
     /// Sorts an error of a transactional call.
     pub fn of(error: KafkaError) -> Self {
-        match error.rdkafka_error_code().or(code_of_transaction(&error)) {
+        match access::code_of(&error) {
             Some(
                 RDKafkaErrorCode::Fenced
                 | RDKafkaErrorCode::ProducerFenced
                 | RDKafkaErrorCode::InvalidProducerEpoch
                 | RDKafkaErrorCode::FencedInstanceId,
             ) => CommitFailure::Fenced(error),
+            Some(code) if access::is_denial(code) => CommitFailure::Denied(error),
             _ => CommitFailure::Refused(error),
         }
-    }
-}
-
-fn code_of_transaction(error: &KafkaError) -> Option<RDKafkaErrorCode> {
-    match error {
-        KafkaError::Transaction(error) => Some(error.code()),
-        _ => None,
     }
 }
 

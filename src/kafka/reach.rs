@@ -1,0 +1,158 @@
+//! Whether Kafka can be reached, and if not, why: for commands, which should not wait in silence.
+//!
+//! librdkafka tries for ever and tells its reasons in log lines only, so those are listened to. The loops of `weir
+//! run` do not come here: brokers that are away come back.
+
+use super::Config;
+use super::consumer::log_line;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// After so long somebody who looks on wants to know what is waited for.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long a command waits in all: a broker that is there answers within a second, and one that is just starting is
+/// better asked again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why Kafka cannot be reached, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreachable {
+    /// A setting that librdkafka does not take.
+    #[error("Kafka's settings: {0}")]
+    Settings(String),
+    #[error("Kafka at {brokers} {said}. {remedy}")]
+    Silent { brokers: String, said: String, remedy: &'static str },
+}
+
+/// Hears what librdkafka says of its connections.
+#[derive(Default)]
+struct Ear(Mutex<Option<String>>);
+
+impl ClientContext for Ear {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // A refusal says more than the lines after it, which may be about another address of the same host.
+        if let Ok(mut heard) = self.0.lock()
+            && facility == "FAIL"
+            && !heard.as_deref().is_some_and(is_final)
+        {
+            *heard = Some(reason(message));
+            return;
+        }
+        if facility != "FAIL" && facility != "ERROR" {
+            log_line(level, facility, message);
+        }
+    }
+}
+
+impl ConsumerContext for Ear {}
+
+/// Waits until a broker has answered, with its certificate and our name and password found good; `waiting` is told
+/// when that takes longer than a second.
+pub fn reach(config: &Config, waiting: impl FnOnce(&str)) -> Result<(), Unreachable> {
+    let settings = |error: KafkaError| Unreachable::Settings(error.to_string());
+    let consumer: BaseConsumer<Ear> = config.client().create_with_context(Ear::default()).map_err(settings)?;
+    let heard = || consumer.context().0.lock().ok().and_then(|heard| heard.clone());
+    if consumer.client().fetch_cluster_id(SILENCE).is_some() {
+        return Ok(());
+    }
+    // Waiting mends neither a password nor a certificate.
+    if !heard().as_deref().is_some_and(is_final) {
+        waiting(&format!("Kafka at {} does not answer yet; waiting up to {} s", config.brokers, PATIENCE.as_secs()));
+        if consumer.client().fetch_cluster_id(PATIENCE - SILENCE).is_some() {
+            return Ok(());
+        }
+    }
+    let said = heard();
+    Err(Unreachable::Silent {
+        brokers: config.brokers.clone(),
+        remedy: remedy(said.as_deref().unwrap_or_default()),
+        said: said.map_or_else(
+            || format!("did not answer within {} s", PATIENCE.as_secs()),
+            |said| format!("cannot be reached: {said}"),
+        ),
+    })
+}
+
+/// `[thrd:NAME]: NAME: REASON (after 3ms in state CONNECT)` without what is about librdkafka.
+fn reason(message: &str) -> String {
+    let message = message.split_once("]: ").map_or(message, |(_, message)| message);
+    let message = message.split_once(": ").map_or(message, |(_, message)| message);
+    message.split(" (after ").next().unwrap_or(message).trim_end_matches('.').to_owned()
+}
+
+/// What librdkafka says, and what to do about it; whether to wait is of no use.
+const REMEDIES: &[(&str, bool, &str)] = &[
+    (
+        "authentication",
+        true,
+        "Correct kafka.sasl: mechanism, username or password is not what the broker knows",
+    ),
+    (
+        "certificate verify failed",
+        true,
+        "The broker's certificate is for another name, or from an authority that weir does not trust: name that \
+         authority's certificate in kafka.tls.ca_file",
+    ),
+    (
+        "connecting to a PLAINTEXT broker listener",
+        true,
+        "That port does not speak TLS: name the port for it in kafka.brokers, or leave kafka.tls out",
+    ),
+    (
+        "certificate required",
+        true,
+        "The broker wants a client certificate: set kafka.tls.cert_file and kafka.tls.key_file",
+    ),
+    ("SSL handshake failed", true, "Compare kafka.tls with what the broker's listener wants"),
+    (
+        "incorrect security.protocol",
+        false,
+        "Does that port want TLS or a password? Set kafka.tls and kafka.sasl as the broker's listener does",
+    ),
+    ("resolve", false, "Correct the host in kafka.brokers"),
+    ("refused", false, "Is Kafka running there? Correct kafka.brokers if it is elsewhere"),
+];
+
+fn is_final(said: &str) -> bool {
+    REMEDIES.iter().any(|(word, is_final, _)| *is_final && said.contains(word))
+}
+
+fn remedy(said: &str) -> &'static str {
+    let found = REMEDIES.iter().find(|(word, ..)| said.contains(word));
+    found.map_or("Is kafka.brokers right, and does the network let weir through?", |(.., remedy)| remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_out_and_has_a_remedy() {
+        let table = [
+            (
+                "[thrd:127.0.0.1:9/bootstrap]: 127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection \
+                 refused (after 0ms in state CONNECT)",
+                "Connect to ipv4#127.0.0.1:9 failed: Connection refused",
+                "Is Kafka running there?",
+            ),
+            (
+                "[thrd:sasl_ssl://b:1/bootstrap]: sasl_ssl://b:1/bootstrap: SASL authentication error: Authentication \
+                 failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 9ms in \
+                 state AUTH_REQ)",
+                "SASL authentication error: Authentication failed during authentication due to invalid credentials with \
+                 SASL mechanism SCRAM-SHA-512",
+                "Correct kafka.sasl",
+            ),
+        ];
+        for (line, expected, help) in table {
+            assert_eq!(reason(line), expected);
+            assert!(remedy(expected).starts_with(help), "{}", remedy(expected));
+        }
+        assert_eq!(reason("odd"), "odd");
+    }
+}
