@@ -13,6 +13,7 @@
 //! | `closing.rs` | does a consumer close whenever it is asked to |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
+//! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -35,6 +36,7 @@ mod layout;
 mod migrations;
 mod mutation;
 mod on_clickhouse;
+mod queries;
 mod reconcile;
 mod schema;
 mod secrecy;
