@@ -14,8 +14,8 @@ pub mod reach;
 pub mod topics;
 
 pub use consumer::{Committed, Consumer, Letter, Polled, TopicPartition};
-pub use rdkafka::error::KafkaError;
 pub use producer::{CommitFailure, Producer, Record, Transaction};
+pub use rdkafka::error::KafkaError;
 
 use crate::limits;
 use rdkafka::ClientConfig;

@@ -19,8 +19,8 @@ pub mod score;
 pub mod store;
 
 use crate::kafka::{
-    access,     self, CommitFailure, Committed, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
-    Transaction,
+    self, CommitFailure, Committed, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
+    Transaction, access,
 };
 use crate::ledger::{Entry, Kind};
 use crate::model::uid::Uid;

@@ -4,12 +4,12 @@
 //! Which topics there are, how they are set, and who needs what, is the kafka room's.
 
 use super::{Exit, PipelineFile, pipeline_of};
+use crate::kafka::KafkaError;
 use crate::kafka::access::{self, Role};
 use crate::kafka::reach::reach;
 use crate::kafka::topics::{Admin, Finding, Spec, specs};
-use anyhow::Context as _;
 use crate::pipeline::Pipeline;
-use crate::kafka::KafkaError;
+use anyhow::Context as _;
 use std::io::{self, Write};
 
 /// Arguments of `weir topics`.
@@ -48,10 +48,11 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     reach(&pipeline.kafka, |waiting| eprintln!("{waiting}"))?;
     let specs = specs(&pipeline.kafka.topics, &inputs(&pipeline));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let explained = |error: KafkaError| match access::explain(&pipeline.kafka, &inputs(&pipeline), Role::Operator, &error) {
-        Some(text) => anyhow::anyhow!(text),
-        None => error.into(),
-    };
+    let explained =
+        |error: KafkaError| match access::explain(&pipeline.kafka, &inputs(&pipeline), Role::Operator, &error) {
+            Some(text) => anyhow::anyhow!(text),
+            None => error.into(),
+        };
     runtime.block_on(async {
         let brokers = &pipeline.kafka.brokers;
         let admin = Admin::connect(&pipeline.kafka).context("connecting to Kafka")?;
@@ -75,6 +76,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
                     writeln!(out, "{topic}: {what}\n  {remedy}")?;
                 }
             }
+        }
+        if !apply {
+            writeln!(out, "what each role may do: weir topics acls -c FILE")?;
         }
         for said in admin.durability(&specs).await.map_err(explained)? {
             eprintln!("warning: {said}");

@@ -51,6 +51,10 @@ impl Role {
                     "ALTER ADD COLUMN, ALTER MODIFY COLUMN, ALTER COMMENT COLUMN, ALTER TTL, ALTER SETTINGS",
                     all.clone(),
                 );
+                let replicated = client.cluster.as_ref().map_or("", |_| "Replicated");
+                for engine in schema::ENGINES {
+                    may("TABLE ENGINE", format!("{replicated}{engine}"));
+                }
                 // Views work with the rights of whoever made them.
                 may("SELECT, INSERT", all);
                 if client.cluster.is_some() {

@@ -35,16 +35,12 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// The engines of weir's tables, as they are without a cluster.
+pub(super) const ENGINES: [&str; 2] = ["AggregatingMergeTree", "MergeTree"];
+
 /// The tables of the server's own that are asked here.
-pub(super) const SYSTEM_TABLES: [&str; 7] = [
-    "clusters",
-    "columns",
-    "databases",
-    "merge_tree_settings",
-    "replicated_merge_tree_settings",
-    "settings",
-    "tables",
-];
+pub(super) const SYSTEM_TABLES: [&str; 7] =
+    ["clusters", "columns", "databases", "merge_tree_settings", "replicated_merge_tree_settings", "settings", "tables"];
 
 /// Every migration, in the order of their versions, which have no holes.
 pub const MIGRATIONS: &[Migration] = &[
@@ -313,7 +309,8 @@ ORDER BY version
 /// What keeps a cluster from holding every row once.
 async fn cluster_problems(client: &Client) -> Result<Vec<String>, Failure> {
     let Some(cluster) = &client.cluster else { return Ok(Vec::new()) };
-    let sql = format!("SELECT toUInt32(uniqExact(shard_num)) AS shards FROM system.clusters WHERE cluster = '{cluster}'");
+    let sql =
+        format!("SELECT toUInt32(uniqExact(shard_num)) AS shards FROM system.clusters WHERE cluster = '{cluster}'");
     let rows = client.query_json(&sql).await?;
     let shards = rows.first().and_then(|row| row["shards"].as_u64()).unwrap_or(0);
     Ok(match shards {
@@ -630,6 +627,20 @@ mod tests {
         }
     }
 
+    /// The right to use an engine is granted by its name.
+    #[test]
+    fn every_engine_is_in_the_list() {
+        for migration in MIGRATIONS {
+            for (_, rest) in
+                migration.sql.match_indices("\nENGINE = ").map(|(at, found)| migration.sql.split_at(at + found.len()))
+            {
+                let engine = rest.strip_prefix("{replicated}").expect("every table can be of a cluster");
+                let engine: String = engine.chars().take_while(char::is_ascii_alphanumeric).collect();
+                assert!(ENGINES.contains(&&*engine), "{engine}");
+            }
+        }
+    }
+
     #[test]
     fn a_migration_is_cut_at_semicolons_that_end_a_line() {
         let sql =
@@ -768,7 +779,7 @@ mod tests {
         assert_eq!(less, alone);
         for statement in &cluster {
             assert_eq!(statement.matches("ON CLUSTER `main`").count(), 1, "{statement}");
-            assert!(!statement.contains("ENGINE = MergeTree"), "{statement}");
+            assert!(!statement.replace("ENGINE = Replicated", "").contains("ENGINE = "), "{statement}");
         }
     }
 

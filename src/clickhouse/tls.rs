@@ -136,8 +136,7 @@ mod tests {
             (tls(None, Some((broken, "the key"))), "clickhouse.tls.key_file holds no private key in PEM"),
         ];
         for (tls, expected) in table {
-            // Without any authority on this system the first complaint is another one.
-            let error = configuration(&tls).err().expect("it is refused").to_string();
+            let error = configuration(&tls).expect_err("it is refused").to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }

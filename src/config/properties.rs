@@ -37,10 +37,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (&["partitioner", "partitioner_cb"], "leave it out: weir's own hash places each principal"),
     (&["message.max.bytes", "enable.partition.eof"], "leave it out: the loops rest on it"),
-    (
-        &["plugin.library.paths", "ssl.engine.location", "ssl.providers"],
-        "leave it out: weir loads no foreign code",
-    ),
+    (&["plugin.library.paths", "ssl.engine.location", "ssl.providers"], "leave it out: weir loads no foreign code"),
     (&["security.protocol"], "set kafka.tls and kafka.sasl: it follows from them"),
     (&["sasl.mechanism", "sasl.mechanisms"], "set kafka.sasl.mechanism"),
     (&["sasl.username"], "set kafka.sasl.username"),

@@ -261,7 +261,11 @@ impl Resolver<'_, '_> {
         }
         let tls = clickhouse::Tls { ca, identity: certificate.zip(key) };
         if let (Err(error), Some(first)) = (tls.check(), first) {
-            self.refuse::<()>(first.place, error.to_string(), "give it a file in PEM: `openssl x509 -in FILE` reads one");
+            self.refuse::<()>(
+                first.place,
+                error.to_string(),
+                "give it a file in PEM: `openssl x509 -in FILE` reads one",
+            );
         }
         tls
     }

@@ -201,11 +201,13 @@ pub fn is_denial(code: RDKafkaErrorCode) -> bool {
 pub fn explain(config: &Config, inputs: &[String], role: Role, error: &KafkaError) -> Option<String> {
     let code = code_of(error).filter(|code| is_denial(*code))?;
     let missing = missing(config, needed(config, inputs, role), code, &error.to_string());
-    let user = config.property("sasl.username").map(str::to_owned);
-    let user = user.unwrap_or_else(|| format!("{}-{}", config.group, role.name()));
+    // Of a certificate only the broker knows whom it makes of it.
+    let named = config.property("sasl.username");
+    let who = named.map_or_else(|| "The user of this connection".to_owned(), |name| format!("User {name}"));
+    let user = named.map_or_else(|| format!("{}-{}", config.group, role.name()), str::to_owned);
     let list: Vec<String> = missing.iter().map(Acl::to_string).collect();
     Some(format!(
-        "Kafka refuses {} ({error}). User {user} lacks: {}. Grant it:\n  {}\nAll that it needs: `weir topics acls -c FILE`",
+        "Kafka refuses {} ({error}). {who} lacks: {}. Grant it:\n  {}\nAll that it needs: `weir topics acls -c FILE`",
         role.name(),
         list.join(", "),
         commands(config, &missing, &user).join("\n  "),
@@ -224,7 +226,8 @@ fn missing(config: &Config, needed: Vec<Acl>, code: RDKafkaErrorCode, said: &str
         return candidates;
     }
     let unseen = unseen(config, &candidates).unwrap_or_default();
-    let is_topic = |acl: &Acl, test: &dyn Fn(&str) -> bool| matches!(&acl.resource, Resource::Topic(name) if test(name));
+    let is_topic =
+        |acl: &Acl, test: &dyn Fn(&str) -> bool| matches!(&acl.resource, Resource::Topic(name) if test(name));
     // One that may not even be seen lacks everything; else librdkafka may have named it, and then it was a write,
     // since of what is read it names nothing.
     let some = |test: &dyn Fn(&Acl) -> bool| {

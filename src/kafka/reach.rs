@@ -1,6 +1,6 @@
 //! Whether Kafka can be reached, and if not, why: for commands, which should not wait in silence.
 //!
-//! librdkafka tries for ever and tells its reasons in log lines only, so those are listened to. The loops of `weir
+//! librdkafka tries for ever, and tells its reasons only to a callback, so those are listened to. The loops of `weir
 //! run` do not come here: brokers that are away come back.
 
 use super::Config;
@@ -8,9 +8,9 @@ use super::consumer::log_line;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// After so long somebody who looks on wants to know what is waited for.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -18,6 +18,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// How long a command waits in all: a broker that is there answers within a second, and one that is just starting is
 /// better asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often reasons are listened to.
+const LISTEN_EVERY: Duration = Duration::from_millis(100);
 
 /// Why Kafka cannot be reached, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,16 +38,19 @@ struct Ear(Mutex<Option<String>>);
 
 impl ClientContext for Ear {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // A refusal says more than the lines after it, which may be about another address of the same host.
-        if let Ok(mut heard) = self.0.lock()
-            && facility == "FAIL"
-            && !heard.as_deref().is_some_and(is_final)
-        {
-            *heard = Some(reason(message));
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, said: &str) {
+        // That all brokers are down is said after each of their reasons.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             return;
         }
-        if facility != "FAIL" && facility != "ERROR" {
-            log_line(level, facility, message);
+        // A refusal says more than what follows it, which may be about another address of the same host.
+        if let Ok(mut heard) = self.0.lock()
+            && !heard.as_deref().is_some_and(is_final)
+        {
+            *heard = Some(reason(said));
         }
     }
 }
@@ -56,18 +62,17 @@ impl ConsumerContext for Ear {}
 pub fn reach(config: &Config, waiting: impl FnOnce(&str)) -> Result<(), Unreachable> {
     let settings = |error: KafkaError| Unreachable::Settings(error.to_string());
     let consumer: BaseConsumer<Ear> = config.client().create_with_context(Ear::default()).map_err(settings)?;
-    let heard = || consumer.context().0.lock().ok().and_then(|heard| heard.clone());
-    if consumer.client().fetch_cluster_id(SILENCE).is_some() {
+    if answers(&consumer, SILENCE) {
         return Ok(());
     }
-    // Waiting mends neither a password nor a certificate.
-    if !heard().as_deref().is_some_and(is_final) {
+    let is_hopeless = heard(&consumer).as_deref().is_some_and(is_final);
+    if !is_hopeless {
         waiting(&format!("Kafka at {} does not answer yet; waiting up to {} s", config.brokers, PATIENCE.as_secs()));
-        if consumer.client().fetch_cluster_id(PATIENCE - SILENCE).is_some() {
+        if answers(&consumer, PATIENCE - SILENCE) {
             return Ok(());
         }
     }
-    let said = heard();
+    let said = heard(&consumer);
     Err(Unreachable::Silent {
         brokers: config.brokers.clone(),
         remedy: remedy(said.as_deref().unwrap_or_default()),
@@ -78,20 +83,34 @@ pub fn reach(config: &Config, waiting: impl FnOnce(&str)) -> Result<(), Unreacha
     })
 }
 
-/// `[thrd:NAME]: NAME: REASON (after 3ms in state CONNECT)` without what is about librdkafka.
+/// Whether an answer came, before the patience ended or a reason was heard that waiting does not mend.
+fn answers(consumer: &BaseConsumer<Ear>, patience: Duration) -> bool {
+    let begun = Instant::now();
+    loop {
+        if consumer.client().fetch_cluster_id(LISTEN_EVERY).is_some() {
+            return true;
+        }
+        // The callback is called within.
+        while consumer.poll(Duration::ZERO).is_some() {}
+        if begun.elapsed() > patience || heard(consumer).as_deref().is_some_and(is_final) {
+            return false;
+        }
+    }
+}
+
+fn heard(consumer: &BaseConsumer<Ear>) -> Option<String> {
+    consumer.context().0.lock().ok().and_then(|heard| heard.clone())
+}
+
+/// `NAME: REASON (after 3ms in state CONNECT)` without what is about librdkafka.
 fn reason(message: &str) -> String {
-    let message = message.split_once("]: ").map_or(message, |(_, message)| message);
     let message = message.split_once(": ").map_or(message, |(_, message)| message);
     message.split(" (after ").next().unwrap_or(message).trim_end_matches('.').to_owned()
 }
 
 /// What librdkafka says, and what to do about it; whether to wait is of no use.
 const REMEDIES: &[(&str, bool, &str)] = &[
-    (
-        "authentication",
-        true,
-        "Correct kafka.sasl: mechanism, username or password is not what the broker knows",
-    ),
+    ("authentication", true, "Correct kafka.sasl: mechanism, username or password is not what the broker knows"),
     (
         "certificate verify failed",
         true,
@@ -135,13 +154,13 @@ mod tests {
     fn a_reason_is_cut_out_and_has_a_remedy() {
         let table = [
             (
-                "[thrd:127.0.0.1:9/bootstrap]: 127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection \
+                "127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection \
                  refused (after 0ms in state CONNECT)",
                 "Connect to ipv4#127.0.0.1:9 failed: Connection refused",
                 "Is Kafka running there?",
             ),
             (
-                "[thrd:sasl_ssl://b:1/bootstrap]: sasl_ssl://b:1/bootstrap: SASL authentication error: Authentication \
+                "sasl_ssl://b:1/bootstrap: SASL authentication error: Authentication \
                  failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 9ms in \
                  state AUTH_REQ)",
                 "SASL authentication error: Authentication failed during authentication due to invalid credentials with \

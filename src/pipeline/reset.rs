@@ -9,8 +9,8 @@ use super::{Broken, Pipeline, block_time_ms, entry, send_blocks};
 use crate::kafka::changelog::{self, MARKER_KEY, RestoreError};
 use crate::kafka::{Consumer, Member, NextOffset, Producer, Record, TopicPartition};
 use crate::ledger::{Chain, Entry, Kind};
-use rdkafka::error::KafkaError;
 use crate::tables::{Builder, coverage::Coverage};
+use rdkafka::error::KafkaError;
 
 /// What a reset did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 
 use super::{Broken, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
 use crate::judge::{Judged, judge};
-use crate::kafka::changelog::{self, MARKER_KEY, RestoreError};
 use crate::kafka::access;
+use crate::kafka::changelog::{self, MARKER_KEY, RestoreError};
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
 use crate::model::codec::CodecError;

@@ -14,6 +14,7 @@
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
+//! | `secure.rs` | does all of it work over TLS with passwords and the least rights, and is what is wrong or lacking told |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -40,4 +41,5 @@ mod queries;
 mod reconcile;
 mod schema;
 mod secrecy;
+mod secure;
 mod tables;

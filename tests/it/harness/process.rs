@@ -40,15 +40,21 @@ pub struct Start<'a> {
     pub role: &'a str,
     /// In the notation of `FAILPOINTS`; empty: the released binary.
     pub failpoints: &'a str,
+    /// In place of the site's.
+    pub config: Option<&'a Path>,
 }
 
 impl<'a> Start<'a> {
     pub fn instance(instance: &'a str) -> Self {
-        Start { instance, role: "all", failpoints: "" }
+        Start { instance, role: "all", failpoints: "", config: None }
     }
 
     pub fn role(self, role: &'a str) -> Self {
         Start { role, ..self }
+    }
+
+    pub fn config(self, config: &'a Path) -> Self {
+        Start { config: Some(config), ..self }
     }
 
     pub fn failpoints(self, failpoints: &'a str) -> Self {
@@ -64,13 +70,13 @@ pub struct Weir {
 
 impl Weir {
     pub fn start(site: &Site, start: Start<'_>) -> Self {
-        let Start { instance, role, failpoints } = start;
+        let Start { instance, role, failpoints, config } = start;
         let log = site.new_log(&format!("{instance}-{role}"));
         let file = std::fs::File::create(&log).expect("the folder of a site is there");
         let binary = if failpoints.is_empty() { Binary::Weir } else { Binary::Faults };
         let child = Command::new(binary.path())
             .args(["run", "-c"])
-            .arg(site.config())
+            .arg(config.map_or_else(|| site.config(), Path::to_path_buf))
             .args(["--role", role])
             .env("WEIR_INSTANCE", instance)
             .env("FAILPOINTS", failpoints)
@@ -98,6 +104,12 @@ impl Weir {
             }
             Err(tail(&text))
         });
+    }
+
+    /// What anybody on the machine can see of it.
+    pub fn command_line(&self) -> String {
+        let path = format!("/proc/{}/cmdline", self.child.id());
+        String::from_utf8_lossy(&std::fs::read(path).expect("weir runs")).into_owned()
     }
 
     pub fn signal(&self, signal: Signal) {

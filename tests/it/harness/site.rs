@@ -26,6 +26,11 @@ pub struct Options<'a> {
     pub clickhouse_url: Option<&'a str>,
     /// Leaves the tables unmade.
     pub without_schema: bool,
+    /// Brokers that the test itself talks to, in place of the shared ones.
+    pub brokers: Option<&'a str>,
+    /// How weir reaches Kafka and ClickHouse: keys of the sections `kafka` and `clickhouse`, in place of plain text.
+    pub kafka: Option<&'a str>,
+    pub clickhouse: Option<&'a str>,
 }
 
 pub struct Site {
@@ -51,27 +56,28 @@ impl Site {
     }
 
     pub fn with(name: &str, inputs: &[String], options: Options<'_>) -> Self {
-        let servers = servers::shared();
-        let url = options.clickhouse_url.unwrap_or(&servers.clickhouse_url);
+        let brokers = options.brokers.unwrap_or_else(|| &servers::shared().brokers);
+        let url = options.clickhouse_url.unwrap_or_else(|| &servers::shared().clickhouse_url);
         let id = format!("it-{}-{}", run_id(), name.replace(['.', '_'], "-"));
         let database = id.replace('-', "_");
         let dir = scratch().join(&id);
         std::fs::create_dir_all(&dir).expect("target can be written");
         let mut topics = String::new();
         inputs.iter().for_each(|input| write!(topics, "{input}, ").expect("a string takes everything"));
+        let kafka = options.kafka.map_or_else(|| format!("brokers: \"{brokers}\""), str::to_owned);
+        let password = "user: \"${CLICKHOUSE_USER:-default}\", password: \"${CLICKHOUSE_PASSWORD:-}\"";
+        let clickhouse = options.clickhouse.map_or_else(|| format!("url: \"{url}\", {password}"), str::to_owned);
         let config = format!(
             "name: it\n\
-             kafka: {{ brokers: \"{brokers}\", group: {id}, commit_interval: 100ms, session_timeout: 6s }}\n\
+             kafka: {{ {kafka}, group: {id}, commit_interval: 100ms, session_timeout: 6s }}\n\
              input: {{ topics: [{topics}] }}\n\
              topics: {{ prefix: {id}., facts_partitions: 6, outbox_partitions: 2, alerts_partitions: 2 }}\n\
-             clickhouse: {{ url: \"{url}\", database: {database}, user: \"${{CLICKHOUSE_USER:-default}}\", \
-             password: \"${{CLICKHOUSE_PASSWORD:-}}\" }}\n\
+             clickhouse: {{ {clickhouse}, database: {database} }}\n\
              redaction: {{ hmac_key_file: key }}\n\
              policy: policy.yaml\n\
              alerts: {{ min_severity: medium, throttle: {{ per: [rule, principal], burst: 1, every: 1h }} }}\n\
              limits: {{ detect_threads: 1 }}\n\
              telemetry: {{ log: text }}\n",
-            brokers = servers.brokers,
         );
         for (file, text) in [("weir.yaml", &*config), ("policy.yaml", POLICY), ("key", KEY)] {
             std::fs::write(dir.join(file), text).expect("target can be written");
@@ -79,7 +85,7 @@ impl Site {
         let site = Site {
             name: name.into(),
             dir,
-            kafka: Kafka::connect(&servers.brokers),
+            kafka: Kafka::connect(brokers),
             db: ClickHouse::new(url, &database),
             inputs: inputs.to_vec(),
             database,
@@ -95,6 +101,18 @@ impl Site {
 
     pub fn config(&self) -> PathBuf {
         self.dir.join("weir.yaml")
+    }
+
+    /// The configuration of one process, with a text in it replaced: who that process is to the servers.
+    pub fn config_of(&self, name: &str, replaced: &[(&str, &str)]) -> PathBuf {
+        let mut text = std::fs::read_to_string(self.config()).expect("a site has a configuration");
+        for (from, to) in replaced {
+            assert!(text.contains(from), "the configuration has no {from}");
+            text = text.replace(from, to);
+        }
+        let path = self.dir.join(format!("{name}.yaml"));
+        std::fs::write(&path, text).expect("target can be written");
+        path
     }
 
     /// One of weir's own topics.
@@ -115,10 +133,15 @@ impl Site {
 
     /// Runs a command of weir with this site's configuration and keeps what it says.
     pub fn try_weir(&self, arguments: &[&str]) -> Output {
+        self.try_weir_with(&self.config(), arguments)
+    }
+
+    /// As `try_weir`, with another configuration.
+    pub fn try_weir_with(&self, config: &Path, arguments: &[&str]) -> Output {
         let output = Command::new(Binary::Weir.path())
             .args(arguments)
             .arg("-c")
-            .arg(self.config())
+            .arg(config)
             .env("WEIR_INSTANCE", "it-command")
             .stdin(Stdio::null())
             .output()
