@@ -41,8 +41,11 @@ SETTINGS non_replicated_deduplication_window = 100000,
     ttl_only_drop_parts = 1
 COMMENT 'What each principal did, by the hour; add rows up with GROUP BY';
 
+-- It works with the rights of whoever makes it, so that weir itself, which inserts, need not be allowed to read what
+-- people did. That user must stay.
 CREATE MATERIALIZED VIEW IF NOT EXISTS `{database}`.`interactions_to_principal_hours`{on_cluster}
 TO `{database}`.`principal_hours`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
     toStartOfHour(time) AS hour,
     principal,
