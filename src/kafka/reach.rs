@@ -122,10 +122,17 @@ const REMEDIES: &[(&str, bool, &str)] = &[
         true,
         "That port does not speak TLS: name the port for it in kafka.brokers, or leave kafka.tls out",
     ),
+    // TLS 1.2 calls a certificate that is missing a bad one.
     (
         "certificate required",
         true,
         "The broker wants a client certificate: set kafka.tls.cert_file and kafka.tls.key_file",
+    ),
+    (
+        "bad certificate",
+        true,
+        "The broker wants a client certificate from an authority that it trusts: set kafka.tls.cert_file and \
+         kafka.tls.key_file",
     ),
     ("SSL handshake failed", true, "Compare kafka.tls with what the broker's listener wants"),
     (
@@ -143,7 +150,10 @@ fn is_final(said: &str) -> bool {
 
 fn remedy(said: &str) -> &'static str {
     let found = REMEDIES.iter().find(|(word, ..)| said.contains(word));
-    found.map_or("Is kafka.brokers right, and does the network let weir through?", |(.., remedy)| remedy)
+    // A listener that wants TLS waits in silence for a handshake.
+    let silent = "Is kafka.brokers right, does that listener want TLS or a password (kafka.tls, kafka.sasl), and does the \
+                  network let weir through?";
+    found.map_or(silent, |(.., remedy)| remedy)
 }
 
 #[cfg(test)]

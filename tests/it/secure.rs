@@ -304,7 +304,7 @@ fn kafka_lets_in_whom_it_should_and_else_weir_says_why_not() {
         ("authority", format!("brokers: \"{secure}\", tls: {{}}, {scram}"), Some("kafka.tls.ca_file")),
         ("no-certificate", format!("brokers: \"{mutual}\", {tls}"), Some("kafka.tls.cert_file")),
         ("tls-to-plain", format!("brokers: \"{brokers}\", {tls}"), Some("does not speak TLS")),
-        ("plain-to-tls", format!("brokers: \"{secure}\""), Some("Set kafka.tls and kafka.sasl")),
+        ("plain-to-tls", format!("brokers: \"{secure}\""), Some("want TLS or a password (kafka.tls, kafka.sasl)")),
         ("dead", "brokers: \"127.0.0.1:1\"".to_owned(), Some("Is Kafka running there?")),
     ];
     std::thread::scope(|scope| {
@@ -323,8 +323,9 @@ fn kafka_lets_in_whom_it_should_and_else_weir_says_why_not() {
                 }
                 assert!(!text.contains(password.as_str()), "{name} prints the password");
                 assert!(begun.elapsed() < Duration::from_secs(20), "{name} took {:?}", begun.elapsed());
-                let waits = ["plain-to-tls", "dead"].contains(name);
-                assert_eq!(text.contains("waiting up to 10 s"), waits, "{name}: {text}");
+                if ["plain-to-tls", "dead"].contains(name) {
+                    assert!(text.contains("waiting up to 10 s"), "{name} waits in silence: {text}");
+                }
             });
         }
     });
