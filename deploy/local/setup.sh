@@ -50,6 +50,7 @@ install_packages() {
   has openssl || missing+=(openssl)
   has curl || missing+=(curl ca-certificates)
   has python3 || missing+=(python3)
+  has jq || missing+=(jq)
   java_17 || missing+=("$java")
   # Only fetching needs these two.
   kafka_complete || has mvn || missing+=(maven)

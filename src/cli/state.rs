@@ -4,7 +4,7 @@
 
 use super::{Exit, PipelineFile, pipeline_of};
 use crate::kafka::access::{self, Role};
-use crate::kafka::reach::reach;
+use crate::kafka::door::reach;
 use crate::pipeline::Pipeline;
 use crate::pipeline::reset::{self, ResetError};
 use std::io::{self, Write};

@@ -6,7 +6,7 @@
 use super::{Exit, PipelineFile, pipeline_of};
 use crate::kafka::KafkaError;
 use crate::kafka::access::{self, Role};
-use crate::kafka::reach::reach;
+use crate::kafka::door::reach;
 use crate::kafka::topics::{Admin, Finding, Spec, specs};
 use crate::pipeline::Pipeline;
 use anyhow::Context as _;

@@ -5,7 +5,7 @@
 //! records mean is score's business.
 
 use super::consumer::Plain;
-use super::{Config, NextOffset, access};
+use super::{Config, NextOffset, access, outage};
 use crate::limits;
 use crate::model::codec::{CodecError, Reader, Writer};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -108,7 +108,7 @@ pub fn restore(
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(failed(error)),
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(access::is_denial) => return Err(failed(error)),
-            Some(Err(error)) => tracing::warn!(%error, topic, partition, "reading state back"),
+            Some(Err(error)) => outage::poll_error(&error),
             None => {}
         }
         match behind_since {

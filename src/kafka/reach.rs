@@ -1,159 +1,80 @@
-//! Whether Kafka can be reached, and if not, why: for commands, which should not wait in silence.
+//! How far the logs of a consumer's partitions reach, out of librdkafka's statistics.
 //!
-//! librdkafka tries for ever, and tells its reasons only to a callback, so those are listened to. The loops of `weir
-//! run` do not come here: brokers that are away come back.
+//! No request is made for it, so it is as fresh as the last fetch; of a paused partition nothing new is known.
 
-use super::Config;
-use super::consumer::log_line;
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use super::TopicPartition;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 
-/// After so long somebody who looks on wants to know what is waited for.
-const SILENCE: Duration = Duration::from_secs(1);
-
-/// How long a command waits in all: a broker that is there answers within a second, and one that is just starting is
-/// better asked again.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often reasons are listened to.
-const LISTEN_EVERY: Duration = Duration::from_millis(100);
-
-/// Why Kafka cannot be reached, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreachable {
-    /// A setting that librdkafka does not take.
-    #[error("Kafka's settings: {0}")]
-    Settings(String),
-    #[error("Kafka at {brokers} {said}. {remedy}")]
-    Silent { brokers: String, said: String, remedy: &'static str },
+/// A partition, as it was when its last fetch was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    pub at: TopicPartition,
+    /// The offset that the next record gets.
+    pub end: i64,
+    /// What lies at or after it belongs to transactions that are not decided.
+    pub stable: i64,
+    /// Where reading goes on: after the last record that was handed out, and after the markers behind it when nothing
+    /// else waits.
+    pub position: i64,
 }
 
-/// Hears what librdkafka says of its connections.
-#[derive(Default)]
-struct Ear(Mutex<Option<String>>);
-
-impl ClientContext for Ear {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, said: &str) {
-        // That all brokers are down is said after each of their reasons.
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            return;
-        }
-        // A refusal says more than what follows it, which may be about another address of the same host.
-        if let Ok(mut heard) = self.0.lock()
-            && !heard.as_deref().is_some_and(is_final)
-        {
-            *heard = Some(reason(said));
-        }
-    }
+/// What is read of the statistics.
+pub(super) struct Read {
+    pub reaches: Vec<Reach>,
+    /// Whether a connection to some broker stands.
+    pub is_connected: bool,
 }
 
-impl ConsumerContext for Ear {}
-
-/// Waits until a broker has answered, with its certificate and our name and password found good; `waiting` is told
-/// when that takes longer than a second.
-pub fn reach(config: &Config, waiting: impl FnOnce(&str)) -> Result<(), Unreachable> {
-    let settings = |error: KafkaError| Unreachable::Settings(error.to_string());
-    let consumer: BaseConsumer<Ear> = config.client().create_with_context(Ear::default()).map_err(settings)?;
-    if answers(&consumer, SILENCE) {
-        return Ok(());
-    }
-    let is_hopeless = heard(&consumer).as_deref().is_some_and(is_final);
-    if !is_hopeless {
-        waiting(&format!("Kafka at {} does not answer yet; waiting up to {} s", config.brokers, PATIENCE.as_secs()));
-        if answers(&consumer, PATIENCE - SILENCE) {
-            return Ok(());
-        }
-    }
-    let said = heard(&consumer);
-    Err(Unreachable::Silent {
-        brokers: config.brokers.clone(),
-        remedy: remedy(said.as_deref().unwrap_or_default()),
-        said: said.map_or_else(
-            || format!("did not answer within {} s", PATIENCE.as_secs()),
-            |said| format!("cannot be reached: {said}"),
-        ),
-    })
+#[derive(Deserialize)]
+struct Statistics {
+    #[serde(default)]
+    brokers: BTreeMap<String, Broker>,
+    #[serde(default)]
+    topics: BTreeMap<String, Topic>,
 }
 
-/// Whether an answer came, before the patience ended or a reason was heard that waiting does not mend.
-fn answers(consumer: &BaseConsumer<Ear>, patience: Duration) -> bool {
-    let begun = Instant::now();
-    loop {
-        if consumer.client().fetch_cluster_id(LISTEN_EVERY).is_some() {
-            return true;
-        }
-        // The callback is called within.
-        while consumer.poll(Duration::ZERO).is_some() {}
-        if begun.elapsed() > patience || heard(consumer).as_deref().is_some_and(is_final) {
-            return false;
+#[derive(Deserialize)]
+struct Broker {
+    nodeid: i64,
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    #[serde(default)]
+    partitions: BTreeMap<String, Partition>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    partition: i32,
+    fetch_state: String,
+    fetchq_cnt: i64,
+    next_offset: i64,
+    app_offset: i64,
+    hi_offset: i64,
+    ls_offset: i64,
+}
+
+/// Reads statistics; `None` when they are not as documented, which no loop may stumble over.
+pub(super) fn read(json: &[u8]) -> Option<Read> {
+    let statistics: Statistics = serde_json::from_slice(json).ok()?;
+    let is_connected = statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP");
+    let mut reaches = Vec::new();
+    for (topic, Topic { partitions }) in statistics.topics {
+        for known in partitions.into_values() {
+            // Unknown offsets are negative, and -1 is librdkafka's place for records without a partition.
+            if known.partition < 0 || known.fetch_state != "active" || known.hi_offset < 0 || known.ls_offset < 0 {
+                continue;
+            }
+            let handed_out = known.app_offset.max(0);
+            let position = if known.fetchq_cnt == 0 { known.next_offset.max(handed_out) } else { handed_out };
+            let at = TopicPartition { topic: topic.clone(), partition: known.partition };
+            reaches.push(Reach { at, end: known.hi_offset, stable: known.ls_offset, position });
         }
     }
-}
-
-fn heard(consumer: &BaseConsumer<Ear>) -> Option<String> {
-    consumer.context().0.lock().ok().and_then(|heard| heard.clone())
-}
-
-/// `NAME: REASON (after 3ms in state CONNECT)` without what is about librdkafka.
-fn reason(message: &str) -> String {
-    let message = message.split_once(": ").map_or(message, |(_, message)| message);
-    message.split(" (after ").next().unwrap_or(message).trim_end_matches('.').to_owned()
-}
-
-/// What librdkafka says, and what to do about it; whether to wait is of no use.
-const REMEDIES: &[(&str, bool, &str)] = &[
-    ("authentication", true, "Correct kafka.sasl: mechanism, username or password is not what the broker knows"),
-    (
-        "certificate verify failed",
-        true,
-        "The broker's certificate is for another name, or from an authority that weir does not trust: name that \
-         authority's certificate in kafka.tls.ca_file",
-    ),
-    (
-        "connecting to a PLAINTEXT broker listener",
-        true,
-        "That port does not speak TLS: name the port for it in kafka.brokers, or leave kafka.tls out",
-    ),
-    // TLS 1.2 calls a certificate that is missing a bad one.
-    (
-        "certificate required",
-        true,
-        "The broker wants a client certificate: set kafka.tls.cert_file and kafka.tls.key_file",
-    ),
-    (
-        "bad certificate",
-        true,
-        "The broker wants a client certificate from an authority that it trusts: set kafka.tls.cert_file and \
-         kafka.tls.key_file",
-    ),
-    ("SSL handshake failed", true, "Compare kafka.tls with what the broker's listener wants"),
-    (
-        "incorrect security.protocol",
-        false,
-        "Does that port want TLS or a password? Set kafka.tls and kafka.sasl as the broker's listener does",
-    ),
-    ("resolve", false, "Correct the host in kafka.brokers"),
-    ("refused", false, "Is Kafka running there? Correct kafka.brokers if it is elsewhere"),
-];
-
-fn is_final(said: &str) -> bool {
-    REMEDIES.iter().any(|(word, is_final, _)| *is_final && said.contains(word))
-}
-
-fn remedy(said: &str) -> &'static str {
-    let found = REMEDIES.iter().find(|(word, ..)| said.contains(word));
-    // A listener that wants TLS waits in silence for a handshake.
-    let silent = "Is kafka.brokers right, does that listener want TLS or a password (kafka.tls, kafka.sasl), and does the \
-                  network let weir through?";
-    found.map_or(silent, |(.., remedy)| remedy)
+    Some(Read { reaches, is_connected })
 }
 
 #[cfg(test)]
@@ -161,27 +82,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_cut_out_and_has_a_remedy() {
-        let table = [
-            (
-                "127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection \
-                 refused (after 0ms in state CONNECT)",
-                "Connect to ipv4#127.0.0.1:9 failed: Connection refused",
-                "Is Kafka running there?",
-            ),
-            (
-                "sasl_ssl://b:1/bootstrap: SASL authentication error: Authentication \
-                 failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 9ms in \
-                 state AUTH_REQ)",
-                "SASL authentication error: Authentication failed during authentication due to invalid credentials with \
-                 SASL mechanism SCRAM-SHA-512",
-                "Correct kafka.sasl",
-            ),
-        ];
-        for (line, expected, help) in table {
-            assert_eq!(reason(line), expected);
-            assert!(remedy(expected).starts_with(help), "{}", remedy(expected));
-        }
-        assert_eq!(reason("odd"), "odd");
+    fn what_waits_is_told_from_what_was_read() {
+        let partition = |number: i32, waiting: i64, next: i64, app: i64| {
+            format!(
+                r#""{number}": {{"partition": {number}, "fetch_state": "active", "fetchq_cnt": {waiting}, "next_offset": {next},
+                "app_offset": {app}, "hi_offset": 12, "ls_offset": 10, "more": 1}}"#
+            )
+        };
+        let partitions =
+            [partition(-1, 0, 0, 0), partition(0, 0, 10, 9), partition(1, 3, 10, 7), partition(2, 0, 10, -1001)];
+        let json = format!(
+            r#"{{"name": "x", "brokers": {{"b": {{"nodeid": 1, "state": "UP"}}}}, "topics": {{"t": {{"partitions": {{{}}}}}}}}}"#,
+            partitions.join(",")
+        );
+        let read = read(json.as_bytes()).unwrap();
+        assert!(read.is_connected);
+        let positions: Vec<(i32, i64)> =
+            read.reaches.iter().map(|reach| (reach.at.partition, reach.position)).collect();
+        assert_eq!(positions, [(0, 10), (1, 7), (2, 10)]);
+        assert_eq!((read.reaches[0].end, read.reaches[0].stable), (12, 10));
+    }
+
+    #[test]
+    fn foreign_statistics_are_no_matter() {
+        assert!(super::read(b"{").is_none());
+        assert!(super::read(br#"{"topics": {"t": {"partitions": {"0": {}}}}}"#).is_none());
+        assert!(super::read(b"{}").unwrap().reaches.is_empty());
     }
 }

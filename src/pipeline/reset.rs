@@ -52,7 +52,7 @@ pub enum ResetError {
 impl From<Broken> for ResetError {
     fn from(broken: Broken) -> Self {
         match broken {
-            Broken::Again(reason) | Broken::Fenced(reason) => ResetError::Kafka(reason),
+            Broken::Again(reason) | Broken::Blocked(reason) | Broken::Fenced(reason) => ResetError::Kafka(reason),
             Broken::Denied(error) => ResetError::Denied(error),
             Broken::Fatal(failure) => ResetError::Kafka(failure.to_string()),
         }
@@ -104,7 +104,7 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
     refuse_members(&consumer, config.group_of("score"))?;
     let out = Producer::open(config, Member { stage: "reset", thread: 0 })?.begin()?;
     let time_ms = block_time_ms();
-    send_blocks(&out, config, &coverage.take(time_ms))?;
+    send_blocks(&out, config, &coverage.take(time_ms), None)?;
     out.send(Record {
         topic: &config.topics.state(),
         partition: Some(partition),
@@ -113,7 +113,7 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
         headers: &[],
     })?;
     let offsets = [(at, NextOffset(next), chain.to_metadata())];
-    match out.commit(&consumer, &offsets) {
+    match out.commit(&consumer, &offsets, &|_| true) {
         Ok(following) => following.abort(),
         Err(failure) => return Err(Broken::from(failure).into()),
     }

@@ -22,12 +22,12 @@ pub const OWN_TOPICS: [&str; 5] = ["facts", "state", "outbox", "alerts", "dead-l
 /// How a site differs from the usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
+    /// A Kafka of the test's own.
+    pub brokers: Option<&'a str>,
     /// A ClickHouse of the test's own.
     pub clickhouse_url: Option<&'a str>,
     /// Leaves the tables unmade.
     pub without_schema: bool,
-    /// Brokers that the test itself talks to, in place of the shared ones.
-    pub brokers: Option<&'a str>,
     /// How weir reaches Kafka and ClickHouse: keys of the sections `kafka` and `clickhouse`, in place of plain text.
     pub kafka: Option<&'a str>,
     pub clickhouse: Option<&'a str>,
@@ -77,7 +77,7 @@ impl Site {
              policy: policy.yaml\n\
              alerts: {{ min_severity: medium, throttle: {{ per: [rule, principal], burst: 1, every: 1h }} }}\n\
              limits: {{ detect_threads: 1 }}\n\
-             telemetry: {{ log: text }}\n",
+             telemetry: {{ log: text, listen: \"${{WEIR_LISTEN:-}}\", otlp: \"${{WEIR_IT_OTLP:-}}\" }}\n",
         );
         for (file, text) in [("weir.yaml", &*config), ("policy.yaml", POLICY), ("key", KEY)] {
             std::fs::write(dir.join(file), text).expect("target can be written");
@@ -113,6 +113,13 @@ impl Site {
         let path = self.dir.join(format!("{name}.yaml"));
         std::fs::write(&path, text).expect("target can be written");
         path
+    }
+
+    /// Changes the configuration: what it says, and what it shall say.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("a site has a configuration");
+        assert_eq!(text.matches(from).count(), 1, "{from} in\n{text}");
+        std::fs::write(self.config(), text.replace(from, to)).expect("target can be written");
     }
 
     /// One of weir's own topics.
