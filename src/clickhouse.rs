@@ -1,14 +1,19 @@
 //! Everything that weir says to ClickHouse: checking and changing the schema, inserting blocks, asking.
 //!
-//! It speaks HTTP through the `clickhouse` crate, with timeouts on everything, which the crate does not set by
-//! itself. Blocks go out as they are: the crate is told that there is no compression and the server that there
+//! It speaks HTTP or HTTPS through the `clickhouse` crate, with timeouts on everything, which the crate does not set
+//! by itself. Blocks go out as they are: the crate is told that there is no compression and the server that there
 //! is, so that nothing is encoded twice. When to insert and what to do after an error is the store loop's
 //! matter; nothing here repeats a request.
 
+pub mod access;
 pub mod insert;
 pub mod query;
 pub mod schema;
+mod tls;
 
+pub use tls::Tls;
+
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -29,11 +34,15 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest text of the server's that goes into an error.
 const MESSAGE_MAX_CHARS: usize = 200;
 
-/// How to reach ClickHouse.
+/// How to reach ClickHouse. Has no `Debug`: it holds a password.
 #[derive(Clone)]
 pub struct Config {
-    /// `http://host:8123`
+    /// `http://host:8123` or `https://host:8443`
     pub url: String,
+    /// For https.
+    pub tls: Tls,
+    /// The cluster of whose replicas the tables are; without it they are of this server alone.
+    pub cluster: Option<String>,
     pub database: String,
     pub user: String,
     pub password: String,
@@ -44,12 +53,14 @@ pub struct Config {
 /// A configuration that cannot work, found before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("clickhouse.url {0:?} does not begin with http:// (this build speaks no TLS: put a TLS proxy beside weir)")]
+    #[error("clickhouse.url {0:?} does not begin with http:// or https://")]
     Url(String),
+    #[error("clickhouse.tls.{key} {what}")]
+    Tls { key: &'static str, what: String },
     #[error(
-        "clickhouse.database {0:?} is no name: letters, digits and _ are allowed, and it begins with a letter or _"
+        "clickhouse.{key} {name:?} is no name: letters, digits and _ are allowed, and it begins with a letter or _"
     )]
-    Database(String),
+    Name { key: &'static str, name: String },
     #[error("clickhouse.retention must be at least one day")]
     Retention,
 }
@@ -59,38 +70,61 @@ pub enum ConfigError {
 pub struct Client {
     http: ::clickhouse::Client,
     database: String,
+    cluster: Option<String>,
     retention_days: u32,
 }
 
 impl Client {
     /// Connects to nothing yet.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        if config.url.strip_prefix("http://").is_none_or(str::is_empty) {
-            return Err(ConfigError::Url(config.url.clone()));
-        }
-        if !is_identifier(&config.database) {
-            return Err(ConfigError::Database(config.database.clone()));
+        for (key, name) in [("database", Some(&config.database)), ("cluster", config.cluster.as_ref())] {
+            if let Some(name) = name.filter(|name| !is_identifier(name)) {
+                return Err(ConfigError::Name { key, name: name.clone() });
+            }
         }
         if config.retention_days == 0 {
             return Err(ConfigError::Retention);
         }
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        let pool = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
-        let http = ::clickhouse::Client::with_http_client(pool)
+        let http = pool(config)?
             .with_url(&config.url)
             .with_user(&config.user)
             .with_password(&config.password)
             .with_compression(::clickhouse::Compression::None)
             .with_product_info("weir", env!("CARGO_PKG_VERSION"));
-        Ok(Client { http, database: config.database.clone(), retention_days: config.retention_days })
+        Ok(Client {
+            http,
+            database: config.database.clone(),
+            cluster: config.cluster.clone(),
+            retention_days: config.retention_days,
+        })
     }
 
     /// The database that holds weir's tables.
     pub fn database(&self) -> &str {
         &self.database
     }
+}
+
+/// The connections, encrypted as the URL says. Over https nothing ever goes out in plain text.
+fn pool(config: &Config) -> Result<::clickhouse::Client, ConfigError> {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    connector.set_nodelay(true);
+    let mut builder = HttpClient::builder(TokioExecutor::new());
+    builder.pool_idle_timeout(IDLE_TIMEOUT);
+    if config.url.strip_prefix("http://").is_some_and(|host| !host.is_empty()) {
+        return Ok(::clickhouse::Client::with_http_client(builder.build(connector)));
+    }
+    if config.url.strip_prefix("https://").is_none_or(str::is_empty) {
+        return Err(ConfigError::Url(config.url.clone()));
+    }
+    connector.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls::configuration(&config.tls)?)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(connector);
+    Ok(::clickhouse::Client::with_http_client(builder.build(connector)))
 }
 
 /// Names go into statements, so nothing that would need quoting is let in.
@@ -155,6 +189,10 @@ impl From<::clickhouse::error::Error> for Failure {
             text.push_str(": ");
             text.push_str(&cause.to_string());
             source = cause.source();
+        }
+        if let Some(remedy) = tls::remedy(&error) {
+            text.push_str(". ");
+            text.push_str(remedy);
         }
         Failure { code: None, text }
     }
@@ -249,6 +287,8 @@ mod tests {
     fn a_configuration_that_cannot_work_is_refused() {
         let good = Config {
             url: "http://localhost:8123".into(),
+            tls: Tls::default(),
+            cluster: None,
             database: "weir_1".into(),
             user: "default".into(),
             password: String::new(),
@@ -260,9 +300,14 @@ mod tests {
             change(&mut bad);
             Client::new(&bad).err()
         };
-        assert!(matches!(refused(|c| c.url = "https://localhost:8443".into()), Some(ConfigError::Url(_))));
-        assert!(matches!(refused(|c| c.database = "a`; DROP".into()), Some(ConfigError::Database(_))));
-        assert!(matches!(refused(|c| c.database = "1a".into()), Some(ConfigError::Database(_))));
+        for url in ["localhost:8123", "https://", "http://", "tcp://localhost:9000"] {
+            let bad = Config { url: url.into(), ..good.clone() };
+            assert!(matches!(Client::new(&bad).err(), Some(ConfigError::Url(_))), "{url}");
+        }
+        let name = |key| move |error: &ConfigError| matches!(error, ConfigError::Name { key: of, .. } if *of == key);
+        assert!(refused(|c| c.database = "a`; DROP".into()).is_some_and(|error| name("database")(&error)));
+        assert!(refused(|c| c.database = "1a".into()).is_some_and(|error| name("database")(&error)));
+        assert!(refused(|c| c.cluster = Some("a`".into())).is_some_and(|error| name("cluster")(&error)));
         assert!(matches!(refused(|c| c.retention_days = 0), Some(ConfigError::Retention)));
     }
 }

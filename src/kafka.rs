@@ -4,8 +4,10 @@
 //! The settings that exactly-once rests on are set here and cannot be overridden. No loop lives here, and
 //! nothing of what the records mean; see `pipeline`.
 
+pub mod access;
 pub mod changelog;
 pub mod consumer;
+pub mod door;
 pub mod feeder;
 mod orphans;
 pub mod outage;
@@ -15,6 +17,7 @@ pub mod topics;
 
 pub use consumer::{Committed, Consumer, Letter, Polled, TopicPartition};
 pub use producer::{CommitFailure, Producer, Record, Transaction, Unwritten};
+pub use rdkafka::error::KafkaError;
 
 use crate::limits;
 use rdkafka::ClientConfig;
@@ -91,6 +94,11 @@ impl Config {
         format!("{}-{}-{}-{}", self.group, member.stage, self.instance, member.thread)
     }
 
+    /// A librdkafka property that the configuration sets.
+    fn property(&self, name: &str) -> Option<&str> {
+        self.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
     /// What every client has in common.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -138,7 +146,7 @@ const _: () = assert!(limits::RECORD_MAX_BYTES < topics::OUTBOX_MAX_MESSAGE_BYTE
 mod tests {
     use super::*;
 
-    fn config(instance: &str) -> Config {
+    pub(super) fn config(instance: &str) -> Config {
         Config {
             brokers: String::new(),
             group: "weir".into(),

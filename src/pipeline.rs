@@ -23,7 +23,7 @@ use crate::admin::health::{Health, Pulse, Wait};
 use crate::kafka::outage;
 use crate::kafka::{
     self, CommitFailure, Committed, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
-    Transaction,
+    Transaction, access,
 };
 use crate::ledger::{Entry, Kind};
 use crate::model::uid::Uid;
@@ -97,6 +97,19 @@ pub struct Pipeline {
     pub digests: Digests,
 }
 
+impl Pipeline {
+    /// Says what a loop lacks when Kafka refused it something.
+    fn explained(&self, stage: &str, broken: Broken) -> Broken {
+        let Broken::Denied(error) = &broken else { return broken };
+        let inputs: Vec<String> = self.inputs.iter().map(|input| input.topic.clone()).collect();
+        let role = access::Role::of(stage).unwrap_or(access::Role::Operator);
+        match access::explain(&self.kafka, &inputs, role, error) {
+            Some(text) => Broken::Fatal(Failure::Denied(text)),
+            None => broken,
+        }
+    }
+}
+
 /// Which loops a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -133,14 +146,18 @@ pub enum Failure {
          Set `input.out_of_range: earliest` to go on; the ledger will show the gap"
     )]
     Expired { at: String, committed: i64, low: i64 },
+    /// Kafka refuses something to this user.
+    #[error("{0}")]
+    Denied(String),
     #[error("{stage}: {message}")]
     Other { stage: &'static str, message: String },
 }
 
 impl Failure {
-    /// Whether it is fatal only at the start. A broker that was just started may not know a topic for a moment.
+    /// Whether it is fatal only at the start. A broker that was just started may not know a topic for a moment; of
+    /// ACLs that are being changed the first may be missed before the second is there.
     fn may_pass(&self) -> bool {
-        matches!(self, Failure::MissingTopic { .. })
+        matches!(self, Failure::MissingTopic { .. } | Failure::Denied(_))
     }
 }
 
@@ -241,6 +258,8 @@ pub enum Broken {
     Blocked(String),
     /// As [`Broken::Again`], but by another process of the same name.
     Fenced(String),
+    /// Kafka refuses something to this user; what is lacking is still to be found out.
+    Denied(KafkaError),
     /// For good.
     Fatal(Failure),
 }
@@ -256,6 +275,7 @@ impl From<CommitFailure> for Broken {
         match failure {
             CommitFailure::Refused(error) => Broken::Again(error.to_string()),
             CommitFailure::Fenced(error) => Broken::Fenced(error.to_string()),
+            CommitFailure::Denied(error) => Broken::Denied(error),
             CommitFailure::Unwritten(unwritten) => Broken::Blocked(unwritten.to_string()),
         }
     }
@@ -295,7 +315,7 @@ fn sessions(
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
         pulse.committed();
-        let ended = session();
+        let ended = session().map_err(|broken| pipeline.explained(name, broken));
         pulse.forgets_all();
         let is_blocked = matches!(ended, Err(Broken::Blocked(_) | Broken::Fatal(_)));
         let (reason, is_fenced) = match ended {
@@ -303,6 +323,7 @@ fn sessions(
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
             Err(Broken::Fatal(failure)) => (failure.to_string(), false),
             Err(Broken::Again(reason) | Broken::Blocked(reason)) => (reason, false),
+            Err(Broken::Denied(error)) => (error.to_string(), false),
             Err(Broken::Fenced(reason)) => (format!("fenced: {reason}"), !pulse.may_be_fenced()),
         };
         metrics().restarts.add(1, &[name, if is_fenced { "fenced" } else { "error" }]);

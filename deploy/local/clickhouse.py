@@ -8,19 +8,24 @@ next time: a server that lives but cannot be reached.
 Output: one line `READY port=N pid=N` once /ping answers; `HTTP off` and `HTTP on`; at the end
 `STOPPED`, or `FAILED` with ClickHouse's message and exit code 1.
 
-Not for: production. There is one user, `default`, without a password, so only 127.0.0.1 is listened
-on. No TLS, no native protocol, no replication, no system.query_log.
+With --https-port the same server answers there too, over TLS (see tls_front.py), and a user `weir` must
+give its password. --users names a file of further users, as XML: there is no CREATE USER here.
+
+Not for: production. The user `default` has no password, so only loopback is listened on. No native
+protocol, no replication, no system.query_log.
 """
 
 import argparse
 import ctypes
+import hashlib
 import os
 import signal
 import sys
 import threading
 import time
 import urllib.request
-from xml.sax.saxutils import escape
+
+import tls_front
 
 # How often SIGUSR2 works in one run: each time uses up one of a list of pipes made at the start.
 TOGGLES = 100
@@ -32,10 +37,30 @@ def options():
     parser.add_argument("--lib", required=True, help="path of libchdb.so")
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--https-port", type=int)
+    parser.add_argument("--secure", help="folder of server.pem, server.key and weir.password, for --https-port")
+    parser.add_argument("--users", help="file of further users; may be missing")
     parser.add_argument("--log", required=True, help="the server's log file")
     parser.add_argument("--log-level", default="information")
     parser.add_argument("--memory-mb", type=int, default=2048, help="queries beyond it fail instead of taking more")
     return parser.parse_args()
+
+
+def further_users(opt):
+    """The XML of those beside `default`."""
+    users = ""
+    if opt.https_port:
+        with open(os.path.join(opt.secure, "weir.password"), "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        users += f"""<weir>
+      <password_sha256_hex>{digest}</password_sha256_hex><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+      <profile>default</profile><quota>default</quota>
+    </weir>
+"""
+    if opt.users and os.path.exists(opt.users):
+        with open(opt.users, encoding="utf-8") as file:
+            users += file.read()
+    return users
 
 
 def configuration(opt):
@@ -60,6 +85,7 @@ def configuration(opt):
       <profile>default</profile><quota>default</quota>
       <access_management>1</access_management>
     </default>
+    {further_users(opt)}
   </users>
 </clickhouse>
 """
@@ -90,6 +116,17 @@ def run(lib_path, argv, outcome):
     except (OSError, AttributeError) as problem:  # not the library, or not whole
         outcome.append(str(problem))
     finally:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def front(opt, outcome):
+    """Serves HTTPS as long as the server lives; without it the server is not what was asked for, and ends."""
+    try:
+        tls_front.serve(
+            opt.https_port, os.path.join(opt.secure, "server.pem"), os.path.join(opt.secure, "server.key"), opt.port
+        )
+    except OSError as problem:
+        outcome.append(str(problem))
         os.kill(os.getpid(), signal.SIGUSR1)
 
 
@@ -146,6 +183,8 @@ def main():
     outcome = []
     server = threading.Thread(target=run, args=(opt.lib, argv, outcome), daemon=True)
     server.start()
+    if opt.https_port:
+        threading.Thread(target=front, args=(opt, outcome), daemon=True).start()
     threading.Thread(target=report, args=(notes_out, opt.port), daemon=True).start()
 
     on = True

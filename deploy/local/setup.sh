@@ -47,6 +47,7 @@ install_packages() {
   has pkg-config || missing+=(pkg-config)
   header openssl/ssl.h && header openssl/opensslconf.h || missing+=(libssl-dev)
   header zlib.h || missing+=(zlib1g-dev)
+  has openssl || missing+=(openssl)
   has curl || missing+=(curl ca-certificates)
   has python3 || missing+=(python3)
   has jq || missing+=(jq)

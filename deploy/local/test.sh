@@ -46,6 +46,10 @@ within() { # SECONDS COMMAND...
 value() { sed -n "s/^$2=//p" "$1/env"; }
 sql() { curl -fsS -m 30 "$(value "$1" CLICKHOUSE_URL)/" --data-binary "$2"; }
 sql_is() { equal "$(sql "$1" "$2")" "$3"; }
+secure_sql() { # the password on curl's stdin
+  curl -fsS -m 30 --cacert "$a/secure/ca.pem" -K - "$(value "$a" CLICKHOUSE_SECURE_URL)/" --data-binary "$1" \
+    <<<"user = weir:$(cat "$a/secure/weir.password")"
+}
 state() { "$services" status "$1" | awk -v s="$2" '$1 == s { print $2 }'; }
 pid() { cat "$1/$2/pid"; }
 tool() { # CLASS ARGUMENTS: one of Kafka's own command line tools, against $a
@@ -53,7 +57,7 @@ tool() { # CLASS ARGUMENTS: one of Kafka's own command line tools, against $a
   shift
   timeout 120 java -Xmx256m -Dweir.log="$tmp/tools.log" -Dweir.level=warn \
     -Dlog4j2.configurationFile="$here/kafka/log4j2.properties" -cp "$cache/kafka-4.3.1/*" "org.apache.kafka.tools.$class" \
-    --bootstrap-server "$(value "$a" KAFKA_BROKERS)" "$@"
+    --bootstrap-server "${tool_broker:-$(value "$a" KAFKA_BROKERS)}" "$@"
 }
 consumed() { tool consumer.ConsoleConsumer --topic events --from-beginning --timeout-ms 8000 --max-messages "$1" 2>/dev/null; }
 
@@ -66,8 +70,13 @@ check "env names the key file" equal "$(value "$a" WEIR_HMAC_KEY_FILE)" "$a/hmac
 check "the key is 32 bytes in hex" grep -qxE '[0-9a-f]{64}' "$a/hmac.key"
 check "the key is its owner's only" equal "$(stat -c %a "$a/hmac.key")" 600
 check "env prints the file" equal "$("$services" env "$a")" "$(cat "$a/env")"
+check "ClickHouse answers over TLS" equal "$(secure_sql 'SELECT currentUser()')" weir
+check "... not without the password" not curl -fsS -m 10 --cacert "$a/secure/ca.pem" "$(value "$a" CLICKHOUSE_SECURE_URL)/?query=SELECT+1" -u weir:
+check "... under the names of its certificate only" not curl -fsS -m 10 --cacert "$a/secure/ca.pem" "$(value "$a" CLICKHOUSE_SECURE_URL | sed s/127.0.0.1/127.0.0.2/)/ping"
+check "secrets are their owner's only" equal "$(stat -c %a "$a/secure" "$a/secure/weir.password" "$a/kafka/server.properties" | xargs)" "700 600 600"
 check "ClickHouse pings" equal "$(curl -fsS -m 10 "$(value "$a" CLICKHOUSE_URL)/ping")" Ok.
-check "both listen on loopback only" not grep -qE "^ *[0-9]+: 00000000:($(printf '%04X|%04X' "$(cat "$a/kafka/port")" "$(cat "$a/clickhouse/port")")) " /proc/net/tcp
+ports=$(cat "$a"/*/*port | while read -r port; do printf '%04X|' "$port"; done)
+check "all listen on loopback only" not grep -qE "^ *[0-9]+: 00000000:(${ports%|}) " /proc/net/tcp
 
 env_before=$(cat "$a/env") key_before=$(cat "$a/hmac.key") kafka_before=$(pid "$a" kafka) clickhouse_before=$(pid "$a" clickhouse)
 check "a second start takes no time" within 1 "$services" start "$a"
@@ -103,6 +112,15 @@ check "... it answers" sql_is "$a" "SELECT sum(n) FROM t" 3
 
 check "Kafka: create a topic" tool TopicCommand --create --topic events
 check "... with six partitions" equal "$(tool TopicCommand --describe --topic events | grep -c 'Leader: 1')" 6
+client() { # USER FILE
+  printf '%s\n' security.protocol=SASL_SSL sasl.mechanism=SCRAM-SHA-512 ssl.truststore.type=PEM "ssl.truststore.location=$a/secure/ca.pem" \
+    "sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"$1\" password=\"$(cat "$a/secure/$1.password")\";" >"$2"
+}
+listed() { tool_broker=$(value "$a" KAFKA_SECURE_BROKERS) tool TopicCommand --command-config "$1" --list; }
+client weir "$tmp/weir.properties"
+client weir-store "$tmp/store.properties"
+check "Kafka: over TLS, weir may do everything" equal "$(listed "$tmp/weir.properties")" events
+check "... and weir-store nothing" equal "$(listed "$tmp/store.properties")" ""
 check "Kafka: no topic by accident" grep -q 'auto.create.topics.enable = false' "$a/kafka/server.log"
 check "Kafka: write a record" tool ConsoleProducer --topic events <<<"first"
 check "Kafka: write one of 5 MiB" tool ConsoleProducer --topic events --producer-property max.request.size=8000000 \
@@ -124,7 +142,7 @@ starting_b=$!
 starting_c=$!
 check "two more start at once: one" wait "$starting_b"
 check "... the other, in a folder with a space" wait "$starting_c"
-check "... no port is shared" equal "$(cat "$a/env" "$b/env" "$c/env" | grep -E 'KAFKA|CLICKHOUSE' | sort -u | wc -l)" 6
+check "... no port is shared" equal "$(cat "$a/env" "$b/env" "$c/env" | grep -oE '127.0.0.1:[0-9]+' | sort -u | wc -l)" 15
 # shellcheck disable=SC2016
 check "... its env file can be sourced" bash -c '. "$1" && test -s "$WEIR_HMAC_KEY_FILE"' _ "$c/env"
 check "... the first one's rows are not there" not sql "$b" "SELECT sum(n) FROM t"

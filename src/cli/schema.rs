@@ -1,8 +1,10 @@
-//! `weir schema plan|apply|status`: what would be done to ClickHouse's tables, doing it, and how they stand.
+//! `weir schema plan|apply|status|grants`: what would be done to ClickHouse's tables, doing it, how they stand, and who
+//! needs which rights on them.
 //!
 //! The statements themselves are in the clickhouse room.
 
 use super::{Exit, PipelineFile};
+use crate::clickhouse::access::Role;
 use crate::clickhouse::schema::{self, SchemaError, Status, Step};
 use crate::clickhouse::{Client, Config, ConfigError, Failure};
 use std::future::Future;
@@ -24,6 +26,8 @@ enum Action {
     Apply(PipelineFile),
     /// Says how the tables stand; fails when rows could not be inserted
     Status(PipelineFile),
+    /// Prints the roles and their rights, the least that each needs; asks no server
+    Grants(PipelineFile),
 }
 
 /// Plans, applies or tells.
@@ -33,6 +37,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Action::Plan(file) => plan(&file.load()?.config.clickhouse, out)?,
         Action::Apply(file) => apply(&file.load()?.config.clickhouse, out)?,
         Action::Status(file) => status(&file.load()?.config.clickhouse, out)?,
+        Action::Grants(file) => grants(&file.load()?.config.clickhouse, out)?,
     }
     Ok(Exit::Done)
 }
@@ -57,7 +62,22 @@ fn plan(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
     if steps.is_empty() {
         writeln!(out, "-- nothing to do")?;
     }
-    steps.iter().try_for_each(|step| print(step, out))
+    steps.iter().try_for_each(|step| print(step, out))?;
+    writeln!(out, "-- what each role may do: weir schema grants -c FILE")?;
+    Ok(())
+}
+
+/// Prints the roles with their rights. A role is then granted to users: `GRANT weir_writer TO weir`.
+fn grants(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+    let client = Client::new(config)?;
+    for role in Role::ALL {
+        writeln!(out, "-- {} {}", role.name(&client), role.purpose())?;
+        for statement in role.statements(&client) {
+            writeln!(out, "{statement};")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// Brings the schema up to date, and checks it afterwards.

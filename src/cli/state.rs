@@ -3,7 +3,10 @@
 //! What a reset does, and what it means, is the pipeline room's.
 
 use super::{Exit, PipelineFile, pipeline_of};
-use crate::pipeline::reset;
+use crate::kafka::access::{self, Role};
+use crate::kafka::door::reach;
+use crate::pipeline::Pipeline;
+use crate::pipeline::reset::{self, ResetError};
 use std::io::{self, Write};
 
 /// Arguments of `weir state`.
@@ -31,7 +34,8 @@ enum Action {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let Action::Reset { pipeline, partition } = args.action;
     let pipeline = pipeline_of(pipeline.load()?.config)?;
-    let done = reset::reset(&pipeline, partition)?;
+    reach(&pipeline.kafka, |waiting| eprintln!("{waiting}"))?;
+    let done = reset::reset(&pipeline, partition).map_err(|error| explained(&pipeline, error))?;
     let mut out = io::stdout();
     let shown = |offset: Option<i64>| offset.map_or("none".into(), |offset: i64| offset.to_string());
     writeln!(out, "partition {}: committed {}, state up to {}.", partition, shown(done.committed), shown(done.marker))?;
@@ -50,4 +54,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     }
     writeln!(out, "The ledger has a row of kind reset.")?;
     Ok(Exit::Done)
+}
+
+/// Says what this user lacks when Kafka refused it something.
+fn explained(pipeline: &Pipeline, error: ResetError) -> anyhow::Error {
+    let ResetError::Denied(refusal) = &error else { return error.into() };
+    let inputs: Vec<String> = pipeline.inputs.iter().map(|input| input.topic.clone()).collect();
+    match access::explain(&pipeline.kafka, &inputs, Role::Operator, refusal) {
+        Some(text) => anyhow::anyhow!(text),
+        None => error.into(),
+    }
 }

@@ -18,13 +18,29 @@ use std::fmt;
 /// store asks for the block by its id when it was away for longer.
 pub const DEDUPLICATION_WINDOW: u64 = 100_000;
 
+/// For how long a replicated table must remember an insert, however few came after it: 30 days, in seconds.
+pub const DEDUPLICATION_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+/// How long the servers of a cluster may take over a statement: less than the request may, so that it is ClickHouse
+/// that says which of them did not answer.
+const CLUSTER_STATEMENT_SECONDS: &str = "45";
+
 /// A step of the schema.
 pub struct Migration {
     pub version: u32,
     pub name: &'static str,
-    /// Statements, each ending in `;` at the end of a line; `{database}` and `{retention_days}` are filled in.
+    /// Statements, each ending in `;` at the end of a line. Filled in are `{database}`, `{retention_days}`,
+    /// `{on_cluster}` (after the name of what is made or altered) and `{replicated}` (before the name of an engine of
+    /// the MergeTree family); of the last two nothing is left without a cluster.
     pub sql: &'static str,
 }
+
+/// The engines of weir's tables, as they are without a cluster.
+pub(super) const ENGINES: [&str; 2] = ["AggregatingMergeTree", "MergeTree"];
+
+/// The tables of the server's own that are asked here.
+pub(super) const SYSTEM_TABLES: [&str; 7] =
+    ["clusters", "columns", "databases", "merge_tree_settings", "replicated_merge_tree_settings", "settings", "tables"];
 
 /// Every migration, in the order of their versions, which have no holes.
 pub const MIGRATIONS: &[Migration] = &[
@@ -57,11 +73,25 @@ impl Migration {
             }
         }
         statements.retain(|statement| !statement.is_empty());
-        let filled = |sql: String| {
-            sql.replace("{database}", &client.database).replace("{retention_days}", &client.retention_days.to_string())
-        };
-        statements.into_iter().map(filled).collect()
+        statements.into_iter().map(|statement| fill(&statement, client)).collect()
     }
+
+    fn step(&self, index: usize, client: &Client) -> Step {
+        let title = format!("migration {} ({})", self.version, self.name);
+        Step { title, statements: self.statements(client), migration: Some(index) }
+    }
+}
+
+/// Puts what a configuration says into a statement.
+fn fill(sql: &str, client: &Client) -> String {
+    let (on_cluster, replicated) = match &client.cluster {
+        Some(cluster) => (format!(" ON CLUSTER `{cluster}`"), "Replicated"),
+        None => (String::new(), ""),
+    };
+    sql.replace("{database}", &client.database)
+        .replace("{retention_days}", &client.retention_days.to_string())
+        .replace("{on_cluster}", &on_cluster)
+        .replace("{replicated}", replicated)
 }
 
 /// Which version this program needs.
@@ -149,14 +179,28 @@ pub async fn check(client: &Client) -> Result<SchemaProof, SchemaError> {
     if !matches!(status, Status::Current { .. } | Status::Newer { .. }) {
         return Err(SchemaError::Version(status));
     }
-    let mut problems = column_problems(client, &columns(client).await?);
-    problems.extend(window_problems(client, &server_tables(client).await?));
+    let mut problems = cluster_problems(client).await?;
+    let tables = server_tables(client).await?;
+    problems.extend(column_problems(client, &columns(client).await?));
+    problems.extend(engine_problems(client, &tables));
+    problems.extend(window_problems(client, &tables, Windows::of(client).await?));
     problems.extend(setting_problems(client).await?);
     if problems.is_empty() { Ok(SchemaProof(status)) } else { Err(SchemaError::Tables(problems)) }
 }
 
+/// Every step that a server needs on which nothing is there, without asking one.
+pub fn from_nothing(client: &Client) -> Vec<Step> {
+    let mut steps = vec![preparation(client, false)];
+    steps.extend(MIGRATIONS.iter().enumerate().map(|(index, migration)| migration.step(index, client)));
+    steps
+}
+
 /// What [`apply`] would do.
 pub async fn plan(client: &Client) -> Result<Vec<Step>, SchemaError> {
+    let problems = cluster_problems(client).await?;
+    if !problems.is_empty() {
+        return Err(SchemaError::Tables(problems));
+    }
     let applied = applied(client).await?;
     let status = compare(&applied);
     if let Status::Changed { .. } = status {
@@ -164,14 +208,14 @@ pub async fn plan(client: &Client) -> Result<Vec<Step>, SchemaError> {
     }
     let mut steps = Vec::new();
     if applied.is_empty() {
-        steps.extend(preparation(client).await?);
+        let there = format!("SELECT name FROM system.databases WHERE name = '{}'", client.database);
+        steps.push(preparation(client, !client.query_json(&there).await?.is_empty()));
     } else {
         steps.extend(retention(client).await?);
     }
     for (index, migration) in MIGRATIONS.iter().enumerate() {
         if !applied.contains_key(&migration.version) {
-            let title = format!("migration {} ({})", migration.version, migration.name);
-            steps.push(Step { title, statements: migration.statements(client), migration: Some(index) });
+            steps.push(migration.step(index, client));
         }
     }
     Ok(steps)
@@ -180,10 +224,14 @@ pub async fn plan(client: &Client) -> Result<Vec<Step>, SchemaError> {
 /// Brings the schema to this program's version; `report` hears of each step before it is done. Does nothing when
 /// nothing is to be done.
 pub async fn apply(client: &Client, mut report: impl FnMut(&Step)) -> Result<Status, SchemaError> {
+    let settings: &[(&str, &str)] = match client.cluster {
+        Some(_) => &[("distributed_ddl_task_timeout", CLUSTER_STATEMENT_SECONDS)],
+        None => &[],
+    };
     for step in plan(client).await? {
         report(&step);
         for statement in &step.statements {
-            client.execute(statement, &[]).await?;
+            client.execute(statement, settings).await?;
         }
         if let Some(index) = step.migration {
             note(client, &MIGRATIONS[index]).await?;
@@ -239,21 +287,65 @@ fn compare(applied: &BTreeMap<u32, String>) -> Status {
 }
 
 /// Database and table of migrations. A user who may not create databases can use one that is there.
-async fn preparation(client: &Client) -> Result<Option<Step>, Failure> {
-    let database = &client.database;
-    let there = format!("SELECT name FROM system.databases WHERE name = '{database}'");
+fn preparation(client: &Client, has_database: bool) -> Step {
     let mut statements = Vec::new();
-    if client.query_json(&there).await?.is_empty() {
-        statements.push(format!("CREATE DATABASE IF NOT EXISTS `{database}`"));
+    if !has_database {
+        statements.push(fill("CREATE DATABASE IF NOT EXISTS `{database}`{on_cluster}", client));
     }
-    statements.push(format!(
-        "CREATE TABLE IF NOT EXISTS `{database}`.schema_migrations\n(\n    \
-         version UInt32,\n    name String,\n    checksum String COMMENT 'SHA-256 of the file',\n    \
-         applied_at DateTime64(3, 'UTC') DEFAULT now64(3),\n    applied_by String\n)\n\
-         ENGINE = MergeTree\nORDER BY version\n\
-         COMMENT 'Which migrations of weir were applied'"
+    statements.push(fill(
+        "CREATE TABLE IF NOT EXISTS `{database}`.schema_migrations{on_cluster}
+(
+    \
+         version UInt32,
+    name String,
+    checksum String COMMENT 'SHA-256 of the file',
+    \
+         applied_at DateTime64(3, 'UTC') DEFAULT now64(3),
+    applied_by String
+)
+\
+         ENGINE = {replicated}MergeTree
+ORDER BY version
+\
+         COMMENT 'Which migrations of weir were applied'",
+        client,
     ));
-    Ok(Some(Step { title: "database and table of migrations".into(), statements, migration: None }))
+    Step { title: "database and table of migrations".into(), statements, migration: None }
+}
+
+/// What keeps a cluster from holding every row once.
+async fn cluster_problems(client: &Client) -> Result<Vec<String>, Failure> {
+    let Some(cluster) = &client.cluster else { return Ok(Vec::new()) };
+    let sql =
+        format!("SELECT toUInt32(uniqExact(shard_num)) AS shards FROM system.clusters WHERE cluster = '{cluster}'");
+    let rows = client.query_json(&sql).await?;
+    let shards = rows.first().and_then(|row| row["shards"].as_u64()).unwrap_or(0);
+    Ok(match shards {
+        0 => vec![format!(
+            "this server knows no cluster {cluster}: correct clickhouse.cluster (SELECT cluster FROM system.clusters), or \
+             define it under remote_servers"
+        )],
+        1 => Vec::new(),
+        // A repeated insert is known to the replicas of one shard only; through another it would be doubled.
+        _ => vec![format!(
+            "the cluster {cluster} has {shards} shards: rows would be found on one of them only, and a repeated insert \
+             through another would be doubled. Name a cluster of one shard, with as many replicas as you like"
+        )],
+    })
+}
+
+/// Tables that are on one server although a cluster is named.
+fn engine_problems(client: &Client, tables: &[ServerTable]) -> Vec<String> {
+    let Some(cluster) = &client.cluster else { return Vec::new() };
+    let alone = tables.iter().filter(|table| is_ours(client, table) && !table.is_replicated());
+    let problem = |table: &ServerTable| {
+        format!(
+            "{}.{} is a {}, of this server alone, but clickhouse.cluster says {cluster}: it was made before. Leave \
+             clickhouse.cluster out, or use another clickhouse.database",
+            table.database, table.name, table.engine
+        )
+    };
+    alone.map(problem).collect()
 }
 
 /// Brings tables whose rows expire to the configured retention. A table whose TTL was taken away or written
@@ -263,10 +355,9 @@ async fn retention(client: &Client) -> Result<Option<Step>, Failure> {
     for table in server_tables(client).await?.iter().filter(|table| table.database == client.database) {
         let Some(days) = ttl_days(&table.engine_full) else { continue };
         if days != client.retention_days {
-            statements.push(format!(
-                "ALTER TABLE `{}`.`{}` MODIFY TTL toDateTime(block_time) + toIntervalDay({})",
-                client.database, table.name, client.retention_days
-            ));
+            let sql = "ALTER TABLE `{database}`.`{table}`{on_cluster} MODIFY TTL toDateTime(block_time) + \
+                       toIntervalDay({retention_days})";
+            statements.push(fill(&sql.replace("{table}", &table.name), client));
         }
     }
     let title = format!("retention of {} days", client.retention_days);
@@ -346,16 +437,67 @@ fn is_ours(client: &Client, table: &ServerTable) -> bool {
     table.database == client.database && tables::NAMES.contains(&table.name.as_str())
 }
 
+/// What a table remembers of its inserts when its definition does not say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Windows {
+    /// Inserts, of a table of one server.
+    alone: u64,
+    /// Inserts, and for how long, of a replicated table.
+    replicated: u64,
+    replicated_seconds: u64,
+}
+
+impl Windows {
+    const ALONE: &str = "non_replicated_deduplication_window";
+    const REPLICATED: &str = "replicated_deduplication_window";
+    const SECONDS: &str = "replicated_deduplication_window_seconds";
+
+    /// The server's defaults.
+    async fn of(client: &Client) -> Result<Self, Failure> {
+        let sql = format!(
+            "SELECT name, value FROM system.merge_tree_settings WHERE name = '{}' UNION ALL \
+             SELECT name, value FROM system.replicated_merge_tree_settings WHERE name IN ('{}', '{}')",
+            Self::ALONE,
+            Self::REPLICATED,
+            Self::SECONDS
+        );
+        let rows = client.query_json(&sql).await?;
+        let value = |name: &str| {
+            let row = rows.iter().find(|row| row["name"] == name);
+            row.and_then(|row| text(row, "value").parse().ok()).unwrap_or(0)
+        };
+        Ok(Windows {
+            alone: value(Self::ALONE),
+            replicated: value(Self::REPLICATED),
+            replicated_seconds: value(Self::SECONDS),
+        })
+    }
+}
+
 impl ServerTable {
-    /// How many inserts it remembers. Replicated and shared tables have a window of their own, on by default.
-    fn remembers_enough(&self) -> bool {
-        let window = self
-            .engine_full
-            .split_once("non_replicated_deduplication_window = ")
-            .map_or("0", |(_, rest)| rest.split_once(|c: char| !c.is_ascii_digit()).map_or(rest, |(digits, _)| digits));
-        self.engine.starts_with("Replicated")
-            || self.engine.starts_with("Shared")
-            || window.parse().is_ok_and(|window: u64| window >= DEDUPLICATION_WINDOW)
+    /// Replicated tables, and those of ClickHouse Cloud, remember inserts in Keeper.
+    fn is_replicated(&self) -> bool {
+        self.engine.starts_with("Replicated") || self.engine.starts_with("Shared")
+    }
+
+    /// The settings that it needs so that it knows a repeated insert; `None`: it remembers enough.
+    fn forgets(&self, defaults: Windows) -> Option<String> {
+        let needed: &[_] = match self.is_replicated() {
+            true => &[
+                (Windows::REPLICATED, defaults.replicated, DEDUPLICATION_WINDOW),
+                (Windows::SECONDS, defaults.replicated_seconds, DEDUPLICATION_SECONDS),
+            ],
+            false => &[(Windows::ALONE, defaults.alone, DEDUPLICATION_WINDOW)],
+        };
+        let short = needed.iter().filter(|(name, default, least)| self.setting(name).unwrap_or(*default) < *least);
+        let pairs: Vec<String> = short.map(|(name, _, least)| format!("{name} = {least}")).collect();
+        (!pairs.is_empty()).then(|| pairs.join(", "))
+    }
+
+    /// A setting that its definition names.
+    fn setting(&self, name: &str) -> Option<u64> {
+        let (_, rest) = self.engine_full.split_once(&format!(" {name} = "))?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     }
 
     /// Where a materialised view writes: what follows `TO`, else its inner table.
@@ -391,7 +533,7 @@ fn identifiers(text: &str) -> Vec<String> {
 }
 
 /// Tables that would double a repeated insert: ours, and whatever materialised views make of them.
-fn window_problems(client: &Client, tables: &[ServerTable]) -> Vec<String> {
+fn window_problems(client: &Client, tables: &[ServerTable], defaults: Windows) -> Vec<String> {
     let find = |database: &str, name: &str| tables.iter().find(|t| t.database == database && t.name == name);
     let mut waiting: Vec<&ServerTable> = tables.iter().filter(|table| is_ours(client, table)).collect();
     let mut seen = Vec::new();
@@ -402,14 +544,22 @@ fn window_problems(client: &Client, tables: &[ServerTable]) -> Vec<String> {
             continue;
         }
         seen.push(place);
-        if !table.remembers_enough() {
+        if let Some(settings) = table.forgets(defaults) {
             problems.push(format!(
                 "{}.{} forgets inserts, so a repeated one would be doubled; run ALTER TABLE `{0}`.`{1}` MODIFY SETTING \
-                 non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}",
+                 {settings}",
                 table.database, table.name
             ));
         }
-        for view in table.views.iter().filter_map(|(database, name)| find(database, name)) {
+        for (database, name) in &table.views {
+            let Some(view) = find(database, name) else {
+                problems.push(format!(
+                    "{database}.{name} takes rows from {}.{}, and weir's user may not see it, so nobody knows whether it \
+                     doubles a repeated insert; run GRANT SHOW TABLES, SHOW COLUMNS ON `{database}`.* for that user",
+                    table.database, table.name
+                ));
+                continue;
+            };
             let (database, name) = view.target();
             // A target that is no MergeTree (Null, Kafka, Distributed) keeps nothing that could be doubled here.
             waiting.extend(find(&database, &name));
@@ -450,6 +600,8 @@ mod tests {
     fn client() -> Client {
         Client::new(&Config {
             url: "http://localhost:1".into(),
+            tls: crate::clickhouse::Tls::default(),
+            cluster: None,
             database: "weir".into(),
             user: String::new(),
             password: String::new(),
@@ -478,6 +630,20 @@ mod tests {
             for statement in statements {
                 assert!(["IF NOT EXISTS", "IF EXISTS", "MODIFY"].iter().any(|safe| statement.contains(safe)));
                 assert!(!statement.contains('{'), "{statement}");
+            }
+        }
+    }
+
+    /// The right to use an engine is granted by its name.
+    #[test]
+    fn every_engine_is_in_the_list() {
+        for migration in MIGRATIONS {
+            for (_, rest) in
+                migration.sql.match_indices("\nENGINE = ").map(|(at, found)| migration.sql.split_at(at + found.len()))
+            {
+                let engine = rest.strip_prefix("{replicated}").expect("every table can be of a cluster");
+                let engine: String = engine.chars().take_while(char::is_ascii_alphanumeric).collect();
+                assert!(ENGINES.contains(&&*engine), "{engine}");
             }
         }
     }
@@ -563,11 +729,65 @@ mod tests {
             plain("other", "unrelated", ""),
             plain("weir", "coverage", good),
         ];
-        let problems = window_problems(&client(), &tables);
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].starts_with("other.monthly forgets"), "{}", problems[0]);
+        let problems = |tables: &[ServerTable], defaults| window_problems(&client(), tables, defaults);
+        let server = Windows { alone: 0, replicated: 10_000, replicated_seconds: 3_600 };
+        let found = problems(&tables, server);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("other.monthly forgets"), "{}", found[0]);
+        // A default that is enough counts only where the definition says nothing.
+        tables[4].engine_full = "MergeTree ORDER BY x SETTINGS index_granularity = 8192".into();
+        assert_eq!(problems(&tables, server).len(), 1);
+        assert!(problems(&tables, Windows { alone: DEDUPLICATION_WINDOW, ..server }).is_empty());
+        // Another window counts in Keeper, and time does too.
         tables[4].engine = "ReplicatedMergeTree".into();
-        assert!(window_problems(&client(), &tables).is_empty());
+        let found = problems(&tables, server);
+        assert!(
+            found[0].ends_with(
+                "SETTING replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 2592000"
+            ),
+            "{found:?}"
+        );
+        tables[4].engine_full = "ReplicatedMergeTree ORDER BY x SETTINGS replicated_deduplication_window = 100000, \
+                                 replicated_deduplication_window_seconds = 2592000"
+            .into();
+        assert!(problems(&tables, server).is_empty());
+        // What cannot be seen cannot be vouched for.
+        tables.retain(|table| table.name != "v2");
+        assert!(problems(&tables, server)[0].starts_with("weir.v2 takes rows from weir.daily"));
+    }
+
+    #[test]
+    fn tables_of_one_server_are_not_a_clusters() {
+        let table = |engine: &str| ServerTable {
+            database: "weir".into(),
+            name: "findings".into(),
+            engine: engine.into(),
+            ..ServerTable::default()
+        };
+        let mut client = client();
+        assert!(engine_problems(&client, &[table("MergeTree")]).is_empty());
+        client.cluster = Some("main".into());
+        assert_eq!(engine_problems(&client, &[table("MergeTree"), table("ReplicatedMergeTree")]).len(), 1);
+    }
+
+    /// What a cluster is told, as a whole: a change here must be meant. The same is parsed by a real server in `tests/it`.
+    #[test]
+    fn a_cluster_gets_replicated_tables() {
+        let mut client = client();
+        let alone: Vec<String> = from_nothing(&client).into_iter().flat_map(|step| step.statements).collect();
+        client.cluster = Some("main".into());
+        let cluster: Vec<String> = from_nothing(&client).into_iter().flat_map(|step| step.statements).collect();
+        insta::assert_snapshot!("cluster", cluster.join(";\n\n"));
+        // Nothing but these two makes the difference.
+        let less: Vec<String> = cluster
+            .iter()
+            .map(|sql| sql.replace(" ON CLUSTER `main`", "").replace("ENGINE = Replicated", "ENGINE = "))
+            .collect();
+        assert_eq!(less, alone);
+        for statement in &cluster {
+            assert_eq!(statement.matches("ON CLUSTER `main`").count(), 1, "{statement}");
+            assert!(!statement.replace("ENGINE = Replicated", "").contains("ENGINE = "), "{statement}");
+        }
     }
 
     #[test]

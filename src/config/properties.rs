@@ -37,14 +37,22 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (&["partitioner", "partitioner_cb"], "leave it out: weir's own hash places each principal"),
     (&["message.max.bytes", "enable.partition.eof"], "leave it out: the loops rest on it"),
-    (&["plugin.library.paths"], "leave it out: weir loads no foreign code"),
+    (&["plugin.library.paths", "ssl.engine.location", "ssl.providers"], "leave it out: weir loads no foreign code"),
     (&["security.protocol"], "set kafka.tls and kafka.sasl: it follows from them"),
     (&["sasl.mechanism", "sasl.mechanisms"], "set kafka.sasl.mechanism"),
     (&["sasl.username"], "set kafka.sasl.username"),
     (&["sasl.password"], "set kafka.sasl.password"),
-    (&["ssl.ca.location"], "set kafka.tls.ca_file"),
-    (&["ssl.certificate.location"], "set kafka.tls.cert_file"),
-    (&["ssl.key.location"], "set kafka.tls.key_file"),
+    (
+        &["enable.ssl.certificate.verification"],
+        "leave it out: without it anybody can pose as the broker, and gets password and traffic. Name the broker's \
+         authority, or its own certificate, in kafka.tls.ca_file",
+    ),
+    (&["ssl.ca.location", "ssl.ca.pem", "ssl.ca", "ssl.ca.certificate.stores"], "set kafka.tls.ca_file"),
+    (
+        &["ssl.certificate.location", "ssl.certificate.pem", "ssl.certificate", "ssl.keystore.location"],
+        "set kafka.tls.cert_file (and key_file), in PEM",
+    ),
+    (&["ssl.key.location", "ssl.key.pem", "ssl.key"], "set kafka.tls.key_file, in PEM"),
 ];
 
 /// Why a property may not be set: what to do instead.
@@ -67,4 +75,30 @@ pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let last = name.rsplit('.').next().unwrap_or(&name);
     SECRET_WORDS.iter().any(|word| name.contains(word)) || strsim::jaro_winkler(last, "password") > 0.85
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_way_leads_around_the_sections_for_security() {
+        for name in [
+            "security.protocol",
+            "sasl.mechanisms",
+            "SASL.Password",
+            " ssl.ca.pem ",
+            "ssl.key.pem",
+            "ssl.keystore.location",
+            "ssl.engine.location",
+            "enable.ssl.certificate.verification",
+        ] {
+            assert!(refused(name).is_some(), "{name}");
+        }
+        // These are of use, and none of ours.
+        for name in ["ssl.key.password", "ssl.cipher.suites", "ssl.endpoint.identification.algorithm", "client.rack"] {
+            assert!(refused(name).is_none(), "{name}");
+        }
+        assert!(is_secret("ssl.key.password"));
+    }
 }

@@ -186,6 +186,7 @@ impl Resolver<'_, '_> {
             (Some(_), Some(_)) => "sasl_ssl",
         };
         let mut list = vec![("security.protocol".to_owned(), protocol.to_owned())];
+        self.warn_of_properties(kafka);
         if let Some(tls) = &kafka.tls {
             self.tls(tls, &mut list);
         }
@@ -201,6 +202,28 @@ impl Resolver<'_, '_> {
         list
     }
 
+    /// What is allowed and takes security away.
+    fn warn_of_properties(&mut self, kafka: &written::Kafka) {
+        for property in &kafka.properties.0 {
+            let name = property.name.trim().to_ascii_lowercase();
+            if name == "ssl.endpoint.identification.algorithm" && property.value.trim().eq_ignore_ascii_case("none") {
+                self.warnings.push(
+                    "kafka.properties switches off the check of the broker's name (ssl.endpoint.identification.\
+                     algorithm): whoever has any certificate of a trusted authority can pose as the broker and read \
+                     everything"
+                        .to_owned(),
+                );
+            } else if name.starts_with("ssl.") && kafka.tls.is_none() {
+                self.warnings.push(format!(
+                    "kafka.properties sets {name}, but without kafka.tls the connection is in plain text: add \
+                     kafka.tls ({{}} trusts the system's authorities)"
+                ));
+            } else if name.starts_with("sasl.") && kafka.sasl.is_none() {
+                self.warnings.push(format!("kafka.properties sets {name}, which means nothing without kafka.sasl"));
+            }
+        }
+    }
+
     fn tls(&mut self, tls: &written::Tls, list: &mut Vec<(String, String)>) {
         let files = [
             ("ssl.ca.location", &tls.ca_file),
@@ -214,15 +237,40 @@ impl Resolver<'_, '_> {
                 list.push((property.to_owned(), file.name));
             }
         }
-        match (&tls.cert_file, &tls.key_file) {
-            (Some(cert), None) => self.half(cert, "kafka.tls.cert_file has no key", "add kafka.tls.key_file"),
-            (None, Some(key)) => self.half(key, "kafka.tls.key_file has no certificate", "add kafka.tls.cert_file"),
-            _ => {}
-        }
+        self.refuse_half("kafka", tls);
     }
 
-    fn half(&mut self, written: &Text, message: &str, remedy: &str) {
-        self.refuse::<()>(written.place, message, remedy);
+    /// A certificate and its key are of use together only.
+    fn refuse_half(&mut self, section: &str, tls: &written::Tls) {
+        let (written, has, lacks, what) = match (&tls.cert_file, &tls.key_file) {
+            (Some(cert), None) => (cert, "cert_file", "key_file", "key"),
+            (None, Some(key)) => (key, "key_file", "cert_file", "certificate"),
+            _ => return,
+        };
+        let message = format!("{section}.tls.{has} has no {what}");
+        self.refuse::<()>(written.place, message, format!("add {section}.tls.{lacks}"));
+    }
+
+    /// The files of `clickhouse.tls`; what is in them is the clickhouse room's to judge.
+    fn clickhouse_tls(&mut self, written: &written::ClickHouse) -> clickhouse::Tls {
+        let Some(tls) = &written.tls else { return clickhouse::Tls::default() };
+        self.refuse_half("clickhouse", tls);
+        let mut read = |name: &Option<Text>| name.as_ref().and_then(|name| self.file(name)).map(|file| file.text);
+        let (ca, certificate, key) = (read(&tls.ca_file), read(&tls.cert_file), read(&tls.key_file));
+        let first = [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten().next();
+        if let Some(first) = first.filter(|_| written.url.0.starts_with("http://")) {
+            let message = "clickhouse.tls is set, but clickhouse.url is http://";
+            self.refuse::<()>(first.place, message, "write https:// and the port for it (8443), or leave tls out");
+        }
+        let tls = clickhouse::Tls { ca, identity: certificate.zip(key) };
+        if let (Err(error), Some(first)) = (tls.check(), first) {
+            self.refuse::<()>(
+                first.place,
+                error.to_string(),
+                "give it a file in PEM: `openssl x509 -in FILE` reads one",
+            );
+        }
+        tls
     }
 
     fn clickhouse(&mut self, written: &written::ClickHouse) -> Option<clickhouse::Config> {
@@ -237,8 +285,11 @@ impl Resolver<'_, '_> {
         if written.url.0.starts_with("http://") && !is_local && !written.password.0.is_empty() {
             self.warnings.push("clickhouse.url sends the password in plain text: use https".to_owned());
         }
+        let tls = self.clickhouse_tls(written);
         Some(clickhouse::Config {
             url: written.url.0.clone(),
+            tls,
+            cluster: written.cluster.as_ref().map(|cluster| cluster.0.clone()),
             database: written.database.0.clone(),
             user: written.user.value.clone(),
             password: written.password.0.clone(),

@@ -94,7 +94,9 @@ fn the_smallest_pipeline_has_every_default() {
       facts_keep: 3d
     clickhouse:
       url: http://localhost:8123
+      tls: null
       database: weir
+      cluster: null
       user: default
       password: ""
       retention:

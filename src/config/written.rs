@@ -72,7 +72,7 @@ section! {
 }
 
 section! {
-    /// Encryption of the connection to Kafka.
+    /// Encryption of a connection.
     Tls {
         /// Authorities that are trusted instead of the system's, PEM.
         ca_file: Option<Text>,
@@ -146,8 +146,12 @@ section! {
     ClickHouse {
         /// The HTTP interface: `http://host:8123` or `https://host:8443`.
         url: Url,
+        /// For `https`. Without it the system's authorities are trusted.
+        tls: Option<Tls>,
         /// The database that holds weir's tables.
-        database: Database = Database("weir".to_owned()),
+        database: Identifier = Identifier("weir".to_owned()),
+        /// A cluster of one shard, on all replicas of which the tables are made, as replicated ones.
+        cluster: Option<Identifier>,
         /// The user.
         user: Text = Text::from_default("default"),
         /// Best written as `${VAR}` or `${file:/path}`.
@@ -155,7 +159,7 @@ section! {
         /// How long rows stay.
         retention: Retention,
     }
-    later ["cluster", "group"]
+    later ["group"]
 }
 
 section! {
@@ -365,27 +369,27 @@ impl Written for Collector {
     }
 }
 
-/// The name of a database, as it stands in SQL without quotes.
+/// The name of a database or a cluster, as it stands in SQL without quotes.
 #[derive(Clone, Debug)]
-pub struct Database(pub String);
-leaf!(Database, "Database", |database| database.0, { "type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$|\$\{" });
+pub struct Identifier(pub String);
+leaf!(Identifier, "Identifier", |name| name.0, { "type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$|\$\{" });
 
-impl Written for Database {
+impl Written for Identifier {
     fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let name = Text::read(node, problems)?.value;
         let is_name = !name.starts_with(|c: char| c.is_ascii_digit())
             && name.len() <= 64
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !is_name {
-            let message = format!("{}: {} is not the name of a database", node.path, node.shown());
+            let message = format!("{}: {} is not a name", node.path, node.shown());
             problems.push(Problem::new(node.place, message, "use letters, digits and `_`, not beginning with a digit"));
             return None;
         }
-        Some(Database(name))
+        Some(Identifier(name))
     }
 
     fn stand_in() -> Self {
-        Database(String::new())
+        Identifier(String::new())
     }
 }
 

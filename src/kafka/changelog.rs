@@ -5,7 +5,7 @@
 //! records mean is score's business.
 
 use super::consumer::Plain;
-use super::{Config, NextOffset, outage};
+use super::{Config, NextOffset, access, outage};
 use crate::limits;
 use crate::model::codec::{CodecError, Reader, Writer};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -76,7 +76,7 @@ pub fn restore(
 ) -> Result<Option<NextOffset>, RestoreError> {
     let topic = config.topics.state();
     let failed = |error| RestoreError::Kafka { topic: topic.clone(), partition, error };
-    let Some(consumer) = open(config, &topic, partition, committed.is_some()).map_err(failed)? else {
+    let Some(consumer) = open(config, "score", &topic, partition, committed.is_some()).map_err(failed)? else {
         return Ok(None);
     };
     let mut marker: Option<NextOffset> = None;
@@ -107,6 +107,7 @@ pub fn restore(
                 behind_since.get_or_insert_with(Instant::now);
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(failed(error)),
+            Some(Err(error)) if error.rdkafka_error_code().is_some_and(access::is_denial) => return Err(failed(error)),
             Some(Err(error)) => outage::poll_error(&error),
             None => {}
         }
@@ -118,16 +119,17 @@ pub fn restore(
     }
 }
 
-/// Whether a partition holds a committed record. What aborted transactions left does not count, and cannot be told
+/// Whether a partition holds a committed record, for detect. What aborted transactions left does not count, and cannot be told
 /// from it by the watermarks.
 pub fn holds_records(config: &Config, topic: &str, partition: i32) -> Result<bool, KafkaError> {
-    let Some(consumer) = open(config, topic, partition, false)? else { return Ok(false) };
+    let Some(consumer) = open(config, "detect", topic, partition, false)? else { return Ok(false) };
     let begun = Instant::now();
     while begun.elapsed() < RESTORE_WAIT {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(_)) => return Ok(true),
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(false),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
+            Some(Err(error)) if error.rdkafka_error_code().is_some_and(access::is_denial) => return Err(error),
             _ => {}
         }
     }
@@ -153,14 +155,16 @@ fn check(
 /// A consumer of one partition from its start; `None` when there is nothing in it and nothing has to come.
 fn open(
     config: &Config,
+    stage: &str,
     topic: &str,
     partition: i32,
     expected: bool,
 ) -> Result<Option<BaseConsumer<Plain>>, KafkaError> {
     let consumer: BaseConsumer<Plain> = config
         .client()
-        // No group is joined; librdkafka wants a name for assigned partitions all the same.
-        .set("group.id", format!("{}-restore", config.group))
+        // No group is joined; librdkafka wants a name for assigned partitions all the same, and asks for that group's
+        // coordinator, so it is one that the loop's user may know.
+        .set("group.id", config.group_of(stage))
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")

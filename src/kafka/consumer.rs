@@ -7,7 +7,7 @@
 use super::orphans::Watch;
 use super::outage;
 use super::reach::{self, Reach};
-use super::{Config, Member, NextOffset};
+use super::{Config, Member, NextOffset, access, topics};
 use crate::limits;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -217,6 +217,8 @@ impl Consumer {
             Some(Ok(record)) => Ok(Polled::Record(record)),
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => Ok(Polled::OutOfRange),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error),
+            // librdkafka would go on trying in silence.
+            Some(Err(error)) if error.rdkafka_error_code().is_some_and(access::is_denial) => Err(error),
             Some(Err(error)) => {
                 // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying.
                 outage::poll_error(&error);
@@ -271,14 +273,7 @@ impl Consumer {
 
     /// How many partitions a topic has; `None` when there is no such topic.
     pub fn partitions_of(&self, topic: &str) -> Result<Option<i32>, KafkaError> {
-        let metadata = self.inner.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
-        match found.error().map(RDKafkaErrorCode::from) {
-            None => Ok(Some(found.partitions().len() as i32).filter(|&count| count > 0)),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
-            // A topic whose leaders are away is not missing, which would end the process.
-            Some(code) => Err(KafkaError::MetadataFetch(code)),
-        }
+        topics::count_of(&self.inner.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?, topic)
     }
 
     /// How many members a loop's group has; those that ended stay until their session does.

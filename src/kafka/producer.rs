@@ -5,7 +5,7 @@
 //! transaction can be used, and there is one path out of every error.
 
 use super::outage;
-use super::{Config, Consumer, Member, NextOffset, TopicPartition};
+use super::{Config, Consumer, Member, NextOffset, TopicPartition, access};
 use crate::{faults, limits};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -112,7 +112,7 @@ impl Unwritten {
                  min.insync.replicas says (kafka-topics.sh --describe --topic {topic})"
             ),
             RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-                format!("allow weir's user to write to {topic}")
+                format!("allow weir's user to write to {topic}; `weir topics acls -c FILE` prints the command")
             }
             _ => format!("see the broker's log, and kafka-configs.sh --describe --topic {topic}"),
         }
@@ -137,6 +137,9 @@ pub enum CommitFailure {
     /// Somebody else has opened the same transactional id or static member.
     #[error("another process uses the same name: {0}")]
     Fenced(KafkaError),
+    /// This user may not do it.
+    #[error("Kafka refuses it to this user: {0}")]
+    Denied(KafkaError),
     /// A topic took no records, which somebody must mend.
     #[error("{0}")]
     Unwritten(Unwritten),
@@ -145,22 +148,16 @@ pub enum CommitFailure {
 impl CommitFailure {
     /// Sorts an error of a transactional call.
     pub fn of(error: KafkaError) -> Self {
-        match error.rdkafka_error_code().or(code_of_transaction(&error)) {
+        match access::code_of(&error) {
             Some(
                 RDKafkaErrorCode::Fenced
                 | RDKafkaErrorCode::ProducerFenced
                 | RDKafkaErrorCode::InvalidProducerEpoch
                 | RDKafkaErrorCode::FencedInstanceId,
             ) => CommitFailure::Fenced(error),
+            Some(code) if access::is_denial(code) => CommitFailure::Denied(error),
             _ => CommitFailure::Refused(error),
         }
-    }
-}
-
-fn code_of_transaction(error: &KafkaError) -> Option<RDKafkaErrorCode> {
-    match error {
-        KafkaError::Transaction(error) => Some(error.code()),
-        _ => None,
     }
 }
 

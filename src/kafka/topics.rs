@@ -3,21 +3,31 @@
 //! A topic that exists is never altered: what differs is said, with the remedy. Partition counts are for life,
 //! since the state of a principal is where its hash says.
 
-use super::{Config, NextOffset, TopicPartition, Topics};
+use super::{Config, NextOffset, TopicPartition, Topics, access};
 use crate::limits;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `max.message.bytes` of weir's own topics.
 pub const OUTBOX_MAX_MESSAGE_BYTES: usize = 1 << 20;
 
+/// Kafka's own topics in which offsets and transactions are: weir's promise is as durable as they are.
+const INTERNAL: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// With three copies one broker may be lost while another is restarted.
+const COPIES: usize = 3;
+
+/// A write that is acknowledged is on so many brokers.
+const IN_SYNC: usize = 2;
 
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +92,8 @@ impl Admin {
     pub async fn plan(&self, specs: &[Spec]) -> Result<Vec<Finding>, KafkaError> {
         let mut findings = Vec::new();
         for spec in specs {
-            findings.push(match self.partitions_of(&spec.name)? {
+            let metadata = self.client.inner().fetch_metadata(Some(&spec.name), REQUEST_TIMEOUT)?;
+            findings.push(match count_of(&metadata, &spec.name)? {
                 None => Finding::Missing(spec.clone()),
                 Some(count) => self.compare(spec, count).await?,
             });
@@ -106,10 +117,44 @@ impl Admin {
         }
     }
 
-    fn partitions_of(&self, topic: &str) -> Result<Option<i32>, KafkaError> {
-        let metadata = self.client.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
-        Ok(found.map(|found| found.partitions().len() as i32).filter(|&count| count > 0))
+    /// What the loss of one broker could take, in sentences with their remedies: topics of fewer than three copies,
+    /// and those that take a write which only one copy has. A topic that is not there, or may not be seen, is passed
+    /// over.
+    pub async fn durability(&self, specs: &[Spec]) -> Result<Vec<String>, KafkaError> {
+        let (mut few_copies, mut few_in_sync) = (Vec::new(), Vec::new());
+        let own = specs.iter().filter(|spec| spec.partitions.is_some()).map(|spec| spec.name.as_str());
+        for topic in own.chain(INTERNAL) {
+            let metadata = self.client.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+            let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+            let copies = found.and_then(|found| found.partitions().iter().map(|one| one.replicas().len()).min());
+            let Some(copies) = copies else { continue };
+            if copies < COPIES {
+                few_copies.push(format!("{topic} ({copies})"));
+            }
+            let described = self.client.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await?;
+            let Some(Ok(described)) = described.first() else { continue };
+            let in_sync = described.get("min.insync.replicas").and_then(|entry| entry.value.as_deref());
+            if in_sync.and_then(|value| value.parse::<usize>().ok()).is_some_and(|least| least < IN_SYNC) {
+                few_in_sync.push(topic.to_owned());
+            }
+        }
+        let mut said = Vec::new();
+        if !few_copies.is_empty() {
+            said.push(format!(
+                "fewer than {COPIES} copies: {}. What a lost broker held alone is lost. For topics to be made: \
+                 topics.replication: {COPIES}; for these: kafka-reassign-partitions.sh",
+                few_copies.join(", ")
+            ));
+        }
+        if !few_in_sync.is_empty() {
+            said.push(format!(
+                "min.insync.replicas is less than {IN_SYNC}: {}. A commit may be on one broker only when that is lost. \
+                 kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config \
+                 min.insync.replicas={IN_SYNC}",
+                few_in_sync.join(", ")
+            ));
+        }
+        Ok(said)
     }
 
     async fn compare(&self, spec: &Spec, count: i32) -> Result<Finding, KafkaError> {
@@ -123,7 +168,8 @@ impl Admin {
             return Ok(Finding::Right(topic));
         }
         let found = self.client.describe_configs([&ResourceSpecifier::Topic(&spec.name)], &options()).await?;
-        let Some(Ok(found)) = found.first() else { return Ok(Finding::Right(topic)) };
+        let Some(found) = found.into_iter().next() else { return Ok(Finding::Right(topic)) };
+        let found = found.map_err(KafkaError::AdminOp)?;
         let wrong: Vec<&(&str, String)> = spec
             .settings
             .iter()
@@ -139,9 +185,23 @@ impl Admin {
     }
 }
 
+/// How many partitions a topic has, by what a broker says of it; `None` when there is no such topic.
+pub(super) fn count_of(metadata: &Metadata, topic: &str) -> Result<Option<i32>, KafkaError> {
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(Some(found.partitions().len() as i32).filter(|&count| count > 0)),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
+        // A topic whose leaders are away, or that this user may not see, is not missing.
+        Some(code) => Err(KafkaError::MetadataFetch(code)),
+    }
+}
+
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
 }
+
+/// How often a refusal to delete is told.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 type Deletion = Pin<Box<dyn Future<Output = Result<TopicPartitionList, KafkaError>> + Send>>;
 
@@ -151,11 +211,13 @@ pub struct Deleter {
     client: AdminClient<DefaultClientContext>,
     wanted: Vec<(TopicPartition, NextOffset)>,
     pending: Option<Deletion>,
+    /// When a refusal was last told.
+    told: Option<Instant>,
 }
 
 impl Deleter {
     pub fn connect(config: &Config) -> Result<Self, KafkaError> {
-        Ok(Deleter { client: config.client().create()?, wanted: Vec::new(), pending: None })
+        Ok(Deleter { client: config.client().create()?, wanted: Vec::new(), pending: None, told: None })
     }
 
     /// Records of this partition before `next` may go.
@@ -171,7 +233,7 @@ impl Deleter {
         if let Some(pending) = &mut self.pending {
             match pending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(list)) => self.tell_refusal(&list),
                 Poll::Ready(Err(error)) => tracing::warn!(%error, "deleting what has been read"),
             }
             self.pending = None;
@@ -187,6 +249,26 @@ impl Deleter {
         }
         let client = &self.client;
         self.pending = Some(Box::pin(client.delete_records(&list, &options())));
+    }
+}
+
+impl Deleter {
+    /// A partition from which nothing may be deleted grows for ever, so it is told, now and then.
+    fn tell_refusal(&mut self, list: &TopicPartitionList) {
+        let elements = list.elements();
+        let Some((element, error)) = elements.iter().find_map(|one| one.error().err().map(|error| (one, error))) else {
+            return;
+        };
+        if self.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let remedy = match access::code_of(&error).is_some_and(access::is_denial) {
+            true => "grant Delete on this topic: `weir topics acls -c FILE`",
+            false => "it is tried again",
+        };
+        let topic = element.topic();
+        tracing::warn!(%error, topic, remedy, "deleting what has been read; until it works the topic keeps growing");
     }
 }
 

@@ -10,6 +10,7 @@ use crate::kafka::changelog::{self, MARKER_KEY, RestoreError};
 use crate::kafka::{Consumer, Member, NextOffset, Producer, Record, TopicPartition};
 use crate::ledger::{Chain, Entry, Kind};
 use crate::tables::{Builder, coverage::Coverage};
+use rdkafka::error::KafkaError;
 
 /// What a reset did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,22 +39,29 @@ pub enum ResetError {
          ended. Stop every one of them, wait, and run this again"
     )]
     Members { group: String, members: usize },
+    #[error("topic {topic} is missing: make it with `weir topics apply -c FILE`, or correct `topics.prefix`")]
+    NoTopic { topic: String },
+    #[error("topic {topic} has {found} partitions, so there is no partition {partition}: they count from 0")]
+    NoPartition { topic: String, found: i32, partition: i32 },
     #[error("Kafka: {0}")]
     Kafka(String),
+    #[error("Kafka refuses it: {0}")]
+    Denied(KafkaError),
 }
 
 impl From<Broken> for ResetError {
     fn from(broken: Broken) -> Self {
-        ResetError::Kafka(match broken {
-            Broken::Again(reason) | Broken::Blocked(reason) | Broken::Fenced(reason) => reason,
-            Broken::Fatal(failure) => failure.to_string(),
-        })
+        match broken {
+            Broken::Again(reason) | Broken::Blocked(reason) | Broken::Fenced(reason) => ResetError::Kafka(reason),
+            Broken::Denied(error) => ResetError::Denied(error),
+            Broken::Fatal(failure) => ResetError::Kafka(failure.to_string()),
+        }
     }
 }
 
-impl From<rdkafka::error::KafkaError> for ResetError {
-    fn from(error: rdkafka::error::KafkaError) -> Self {
-        ResetError::Kafka(error.to_string())
+impl From<KafkaError> for ResetError {
+    fn from(error: KafkaError) -> Self {
+        Broken::from(error).into()
     }
 }
 
@@ -62,6 +70,15 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
     let config = &pipeline.kafka;
     let at = TopicPartition { topic: config.topics.facts(), partition };
     let consumer = Consumer::outside(config, "score")?;
+    for topic in [config.topics.facts(), config.topics.state(), config.topics.outbox()] {
+        match consumer.partitions_of(&topic)? {
+            None => return Err(ResetError::NoTopic { topic }),
+            Some(found) if topic != config.topics.outbox() && found <= partition => {
+                return Err(ResetError::NoPartition { topic, found, partition });
+            }
+            Some(_) => {}
+        }
+    }
     refuse_members(&consumer, config.group_of("score"))?;
     let committed = consumer.committed(&at)?;
     let offset = committed.as_ref().map(|committed| committed.offset);
@@ -98,7 +115,7 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
     let offsets = [(at, NextOffset(next), chain.to_metadata())];
     match out.commit(&consumer, &offsets, &|_| true) {
         Ok(following) => following.abort(),
-        Err(failure) => return Err(ResetError::Kafka(failure.to_string())),
+        Err(failure) => return Err(Broken::from(failure).into()),
     }
     Ok(Reset { committed: offset, marker, next, gaps })
 }

@@ -8,7 +8,8 @@ use super::detect::Rejects;
 use super::{Broken, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
 use crate::admin::health::Pulse;
 use crate::judge::{Judged, judge};
-use crate::kafka::changelog::{self, MARKER_KEY};
+use crate::kafka::access;
+use crate::kafka::changelog::{self, MARKER_KEY, RestoreError};
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
 use crate::model::codec::CodecError;
@@ -307,6 +308,9 @@ impl Stage for Score<'_> {
         let marker = match restored {
             Ok(marker) => marker,
             Err(error) if error.needs_a_person() => return Ok(Start::Stopped(error.to_string())),
+            Err(RestoreError::Kafka { error, .. }) if access::code_of(&error).is_some_and(access::is_denial) => {
+                return Err(Broken::Denied(error));
+            }
             Err(error) => return Err(Broken::Again(error.to_string())),
         };
         // Without a committed offset (the group's retention is over) the marker wins: the state is right for it.

@@ -18,6 +18,7 @@
 //! | `life.rs` | what does it say when something about it is wrong, and does it go on once that is mended |
 //! | `memory.rs` | does memory stay bounded under slow servers and many principals |
 //! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
+//! | `secure.rs` | does all of it work over TLS with passwords and the least rights, and is what is wrong or lacking told |
 //! | `observe.rs` | is what a running weir says of itself true, in health, numbers, traces and log; does it end in time |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
@@ -50,4 +51,5 @@ mod queries;
 mod reconcile;
 mod schema;
 mod secrecy;
+mod secure;
 mod tables;

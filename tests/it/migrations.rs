@@ -4,11 +4,13 @@
 
 use std::future::Future;
 use weir::clickhouse::schema::{self, SchemaError, Status};
-use weir::clickhouse::{Client, Config};
+use weir::clickhouse::{Client, Config, Tls};
 
 pub fn config(url: &str, database: &str) -> Config {
     Config {
         url: url.into(),
+        tls: Tls::default(),
+        cluster: None,
         database: database.into(),
         user: "default".into(),
         password: String::new(),

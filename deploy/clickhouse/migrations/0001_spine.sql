@@ -5,8 +5,11 @@
 --   so one insert is one part, a repeated insert is recognised whole, and "any row of the block is there" means
 --   "all are". A month keeps the number of parts small and lets whole parts expire.
 -- * non_replicated_deduplication_window = 100000: a repeated insert is dropped by its token only while that token
---   is among the last so many. The default of 0 would double every insert whose answer was lost. Replicated
---   tables have their own window. No cost was measurable.
+--   is among the last so many. The default of 0 would double every insert whose answer was lost. No cost was
+--   measurable. Replicated tables have windows of their own, by number and by time (30 days; an hour by default),
+--   which others ignore; there each insert that is remembered is a small node in Keeper.
+-- * {on_cluster} and {replicated} are filled in when clickhouse.cluster is set, and else leave nothing. Replicated
+--   tables take path and replica from the server's default_replica_path and default_replica_name.
 -- * block_time and block_id are the same in all rows of a block and cost next to nothing. To ask whether a block
 --   is there, give both: block_time leaves only the parts of that moment to be read.
 -- * LowCardinality(String) rather than Enum8 for closed sets: a new member needs no migration, and an older store
@@ -25,7 +28,7 @@
 -- calls lie together, so that a principal's year is 365 short ranges, and a finding (which has day, principal and
 -- time) finds its call. Totals by provider, model and application read their narrow, well-packed columns.
 -- Calls of one conversation lie together too, which is what makes resent part_hashes compress.
-CREATE TABLE IF NOT EXISTS `{database}`.`interactions`
+CREATE TABLE IF NOT EXISTS `{database}`.`interactions`{on_cluster}
 (
     `block_time` DateTime64(3, 'UTC') COMMENT 'When the row was written by scoring' CODEC(Delta(8), ZSTD(1)),
     `block_id` UUID COMMENT 'The block that the row came in' CODEC(ZSTD(1)),
@@ -63,11 +66,13 @@ CREATE TABLE IF NOT EXISTS `{database}`.`interactions`
     `findings` UInt32 COMMENT 'Findings made of it' CODEC(ZSTD(1)),
     `max_severity` UInt8 COMMENT 'severity_id of its worst finding; 0: none' CODEC(ZSTD(1))
 )
-ENGINE = MergeTree
+ENGINE = {replicated}MergeTree
 PARTITION BY toYYYYMM(block_time)
 ORDER BY (toDate(time), principal, time, source_topic, source_partition, source_offset, source_index)
 TTL toDateTime(block_time) + toIntervalDay({retention_days})
 SETTINGS non_replicated_deduplication_window = 100000,
+    replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 2592000,
     ttl_only_drop_parts = 1
 COMMENT 'LLM calls';
 
@@ -75,7 +80,7 @@ COMMENT 'LLM calls';
 -- Asked: findings of a day, week, month by rule, category and severity; all of one rule; who is behind them; the
 -- finding that an alert names (by uid: the table is small enough to be scanned for it).
 -- A rule has one category and nearly always one severity, so rows that are asked for together lie together.
-CREATE TABLE IF NOT EXISTS `{database}`.`findings`
+CREATE TABLE IF NOT EXISTS `{database}`.`findings`{on_cluster}
 (
     `block_time` DateTime64(3, 'UTC') COMMENT 'When the row was written by scoring' CODEC(Delta(8), ZSTD(1)),
     `block_id` UUID COMMENT 'The block that the row came in' CODEC(ZSTD(1)),
@@ -119,18 +124,20 @@ CREATE TABLE IF NOT EXISTS `{database}`.`findings`
     `source_offset` Int64 COMMENT 'See source_topic' CODEC(Delta(8), ZSTD(1)),
     `source_index` UInt32 COMMENT 'Which of the interactions of the record, from 0' CODEC(ZSTD(1))
 )
-ENGINE = MergeTree
+ENGINE = {replicated}MergeTree
 PARTITION BY toYYYYMM(block_time)
 ORDER BY (toDate(time), rule, principal, time, uid)
 TTL toDateTime(block_time) + toIntervalDay({retention_days})
 SETTINGS non_replicated_deduplication_window = 100000,
+    replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 2592000,
     ttl_only_drop_parts = 1
 COMMENT 'What was found in LLM calls';
 
 -- One row for each committed range of input offsets: the evidence that nothing is missing. It has no TTL: a report
 -- over an old period needs it, and so does every check of the chain, which begins with the first row.
 -- Asked: are all offsets of a topic accounted for, in order; what ran under which configuration.
-CREATE TABLE IF NOT EXISTS `{database}`.`coverage`
+CREATE TABLE IF NOT EXISTS `{database}`.`coverage`{on_cluster}
 (
     `block_time` DateTime64(3, 'UTC') COMMENT 'When the row was written' CODEC(Delta(8), ZSTD(1)),
     `block_id` UUID COMMENT 'The block that the row came in' CODEC(ZSTD(1)),
@@ -151,15 +158,17 @@ CREATE TABLE IF NOT EXISTS `{database}`.`coverage`
     `hash` FixedString(32) COMMENT 'SHA-256 of this row and previous_hash' CODEC(NONE),
     `instance` LowCardinality(String) COMMENT 'Who processed it' CODEC(ZSTD(1))
 )
-ENGINE = MergeTree
+ENGINE = {replicated}MergeTree
 PARTITION BY toYYYYMM(block_time)
 ORDER BY (topic, partition, first_offset, last_offset)
-SETTINGS non_replicated_deduplication_window = 100000
+SETTINGS non_replicated_deduplication_window = 100000,
+    replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 2592000
 COMMENT 'Which input offsets were processed, chained by hashes';
 
 -- One row for each event of which nothing could be made.
 -- Asked: which events of a range were rejected (beside coverage); how many, why, since when.
-CREATE TABLE IF NOT EXISTS `{database}`.`dead_letters`
+CREATE TABLE IF NOT EXISTS `{database}`.`dead_letters`{on_cluster}
 (
     `block_time` DateTime64(3, 'UTC') COMMENT 'When the row was written' CODEC(Delta(8), ZSTD(1)),
     `block_id` UUID COMMENT 'The block that the row came in' CODEC(ZSTD(1)),
@@ -173,10 +182,12 @@ CREATE TABLE IF NOT EXISTS `{database}`.`dead_letters`
     `bytes` UInt64 COMMENT 'Size of the record' CODEC(ZSTD(1)),
     `hmac` String COMMENT 'Keyed hash of the record in hex: proves which bytes it was; empty: no key' CODEC(ZSTD(1))
 )
-ENGINE = MergeTree
+ENGINE = {replicated}MergeTree
 PARTITION BY toYYYYMM(block_time)
 ORDER BY (source_topic, source_partition, source_offset, stage)
 TTL toDateTime(block_time) + toIntervalDay({retention_days})
 SETTINGS non_replicated_deduplication_window = 100000,
+    replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 2592000,
     ttl_only_drop_parts = 1
 COMMENT 'Events that were rejected, and why';

@@ -10,7 +10,7 @@
 --   their insert go, and months expire with the interactions that they count.
 -- * It counts from the moment it is made on. Hours from before a migration are not in it: filling them in while the
 --   store inserts would count some twice, and ClickHouse has no transaction that would prevent it.
-CREATE TABLE IF NOT EXISTS `{database}`.`principal_hours`
+CREATE TABLE IF NOT EXISTS `{database}`.`principal_hours`{on_cluster}
 (
     `hour` DateTime('UTC') COMMENT 'Beginning of the hour in which the calls were made' CODEC(Delta(4), ZSTD(1)),
     `principal` String COMMENT 'Who is answerable, as kind:value' CODEC(ZSTD(1)),
@@ -31,16 +31,21 @@ CREATE TABLE IF NOT EXISTS `{database}`.`principal_hours`
     `last_time` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'The last of the calls' CODEC(ZSTD(1)),
     `block_time` SimpleAggregateFunction(max, DateTime64(3, 'UTC')) COMMENT 'When the last of them was written by scoring' CODEC(ZSTD(1))
 )
-ENGINE = AggregatingMergeTree
+ENGINE = {replicated}AggregatingMergeTree
 PARTITION BY toYYYYMM(block_time)
 ORDER BY (toDate(hour), principal, hour, application, provider, model)
 TTL toDateTime(block_time) + toIntervalDay({retention_days})
 SETTINGS non_replicated_deduplication_window = 100000,
+    replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 2592000,
     ttl_only_drop_parts = 1
 COMMENT 'What each principal did, by the hour; add rows up with GROUP BY';
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS `{database}`.`interactions_to_principal_hours`
+-- It works with the rights of whoever makes it, so that weir itself, which inserts, need not be allowed to read what
+-- people did. That user must stay.
+CREATE MATERIALIZED VIEW IF NOT EXISTS `{database}`.`interactions_to_principal_hours`{on_cluster}
 TO `{database}`.`principal_hours`
+DEFINER = CURRENT_USER SQL SECURITY DEFINER
 AS SELECT
     toStartOfHour(time) AS hour,
     principal,

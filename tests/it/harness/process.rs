@@ -40,6 +40,8 @@ pub struct Start<'a> {
     pub role: &'a str,
     /// In the notation of `FAILPOINTS`; empty: the released binary.
     pub failpoints: &'a str,
+    /// In place of the site's.
+    pub config: Option<&'a Path>,
     /// Further arguments, and variables of the environment.
     pub arguments: &'a [&'a str],
     pub environment: &'a [(&'a str, &'a str)],
@@ -47,11 +49,15 @@ pub struct Start<'a> {
 
 impl<'a> Start<'a> {
     pub fn instance(instance: &'a str) -> Self {
-        Start { instance, role: "all", failpoints: "", arguments: &[], environment: &[] }
+        Start { instance, role: "all", failpoints: "", config: None, arguments: &[], environment: &[] }
     }
 
     pub fn role(self, role: &'a str) -> Self {
         Start { role, ..self }
+    }
+
+    pub fn config(self, config: &'a Path) -> Self {
+        Start { config: Some(config), ..self }
     }
 
     pub fn arguments(self, arguments: &'a [&'a str]) -> Self {
@@ -82,13 +88,13 @@ pub struct Weir {
 
 impl Weir {
     pub fn start(site: &Site, start: Start<'_>) -> Self {
-        let Start { instance, role, failpoints, arguments, environment } = start;
+        let Start { instance, role, failpoints, config, arguments, environment } = start;
         let log = site.new_log(&format!("{instance}-{role}"));
         let file = std::fs::File::create(&log).expect("the folder of a site is there");
         let binary = if failpoints.is_empty() { Binary::Weir } else { Binary::Faults };
         let child = Command::new(binary.path())
             .args(["run", "-c"])
-            .arg(site.config())
+            .arg(config.map_or_else(|| site.config(), Path::to_path_buf))
             .args(["--role", role])
             .args(arguments)
             .envs(environment.iter().copied())
@@ -118,6 +124,12 @@ impl Weir {
             }
             Err(tail(&text))
         });
+    }
+
+    /// What anybody on the machine can see of it.
+    pub fn command_line(&self) -> String {
+        let path = format!("/proc/{}/cmdline", self.child.id());
+        String::from_utf8_lossy(&std::fs::read(path).expect("weir runs")).into_owned()
     }
 
     pub fn signal(&self, signal: Signal) {

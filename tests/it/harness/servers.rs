@@ -27,6 +27,56 @@ pub fn shared() -> &'static Servers {
     })
 }
 
+/// A broker that asks who comes: over SASL_SSL, and over TLS with a client certificate. It is the shared one unless the
+/// environment names another that has no such listener.
+pub struct Secured {
+    /// Where nobody is asked.
+    pub brokers: String,
+    /// SASL_SSL.
+    pub secure: String,
+    /// TLS, with a client certificate.
+    pub mutual: String,
+    pub ca: String,
+    pub cert: String,
+    pub key: String,
+    folder: PathBuf,
+}
+
+impl Secured {
+    pub fn start() -> Self {
+        let dir = root().join(".local/test");
+        let is_named = std::env::var("KAFKA_SECURE_BROKERS").is_ok_and(|value| !value.is_empty());
+        if !is_named {
+            services(&["start"], &dir, &["--kafka"]);
+        }
+        let setting = |name: &str| match is_named {
+            true => std::env::var(name).unwrap_or_else(|_| panic!("{name} goes with KAFKA_SECURE_BROKERS")),
+            false => setting(&dir, name),
+        };
+        let ca = setting("KAFKA_CA_FILE");
+        Secured {
+            brokers: setting("KAFKA_BROKERS"),
+            secure: setting("KAFKA_SECURE_BROKERS"),
+            mutual: setting("KAFKA_MUTUAL_BROKERS"),
+            cert: setting("KAFKA_CERT_FILE"),
+            key: setting("KAFKA_KEY_FILE"),
+            folder: Path::new(&ca).parent().expect("a file lies in a folder").to_path_buf(),
+            ca,
+        }
+    }
+
+    /// The file of a user's password: weir, weir-detect, weir-score or weir-store.
+    pub fn password_file(&self, user: &str) -> PathBuf {
+        self.folder.join(format!("{user}.password"))
+    }
+}
+
+/// The jars of the local broker, Kafka's own tools among them.
+pub fn kafka_jars() -> PathBuf {
+    let cache = std::env::var("WEIR_CACHE").map_or_else(|_| root().join(".cache"), PathBuf::from);
+    cache.join("kafka-4.3.1")
+}
+
 /// A ClickHouse that belongs to one test. Stopped on drop.
 pub struct OwnClickHouse {
     dir: PathBuf,
@@ -38,11 +88,29 @@ impl OwnClickHouse {
         OwnClickHouse::start_in(scratch().join(format!("clickhouse-{}-{name}", run_id())))
     }
 
+    /// With further users, in the XML of ClickHouse's configuration.
+    pub fn with_users(name: &str, users: &str) -> Self {
+        let dir = scratch().join(format!("clickhouse-{}-{name}", run_id()));
+        std::fs::create_dir_all(dir.join("clickhouse")).expect("target can be written");
+        std::fs::write(dir.join("clickhouse/users.xml"), users).expect("target can be written");
+        OwnClickHouse::start_in(dir)
+    }
+
     /// With its data and logs in this folder.
     pub fn start_in(dir: PathBuf) -> Self {
         services(&["start"], &dir, &["--clickhouse"]);
         let url = setting(&dir, "CLICKHOUSE_URL");
         OwnClickHouse { dir, url }
+    }
+
+    /// The same over TLS, and the authority of its certificate.
+    pub fn secure(&self) -> (String, String) {
+        (setting(&self.dir, "CLICKHOUSE_SECURE_URL"), setting(&self.dir, "CLICKHOUSE_CA_FILE"))
+    }
+
+    /// The file of the password of the user `weir`, who may do everything.
+    pub fn password_file(&self) -> String {
+        setting(&self.dir, "CLICKHOUSE_PASSWORD_FILE")
     }
 
     /// SIGKILL.

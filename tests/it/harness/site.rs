@@ -28,6 +28,9 @@ pub struct Options<'a> {
     pub clickhouse_url: Option<&'a str>,
     /// Leaves the tables unmade.
     pub without_schema: bool,
+    /// How weir reaches Kafka and ClickHouse: keys of the sections `kafka` and `clickhouse`, in place of plain text.
+    pub kafka: Option<&'a str>,
+    pub clickhouse: Option<&'a str>,
 }
 
 pub struct Site {
@@ -53,22 +56,23 @@ impl Site {
     }
 
     pub fn with(name: &str, inputs: &[String], options: Options<'_>) -> Self {
-        let servers = servers::shared();
-        let brokers = options.brokers.unwrap_or(&servers.brokers);
-        let url = options.clickhouse_url.unwrap_or(&servers.clickhouse_url);
+        let brokers = options.brokers.unwrap_or_else(|| &servers::shared().brokers);
+        let url = options.clickhouse_url.unwrap_or_else(|| &servers::shared().clickhouse_url);
         let id = format!("it-{}-{}", run_id(), name.replace(['.', '_'], "-"));
         let database = id.replace('-', "_");
         let dir = scratch().join(&id);
         std::fs::create_dir_all(&dir).expect("target can be written");
         let mut topics = String::new();
         inputs.iter().for_each(|input| write!(topics, "{input}, ").expect("a string takes everything"));
+        let kafka = options.kafka.map_or_else(|| format!("brokers: \"{brokers}\""), str::to_owned);
+        let password = "user: \"${CLICKHOUSE_USER:-default}\", password: \"${CLICKHOUSE_PASSWORD:-}\"";
+        let clickhouse = options.clickhouse.map_or_else(|| format!("url: \"{url}\", {password}"), str::to_owned);
         let config = format!(
             "name: it\n\
-             kafka: {{ brokers: \"{brokers}\", group: {id}, commit_interval: 100ms, session_timeout: 6s }}\n\
+             kafka: {{ {kafka}, group: {id}, commit_interval: 100ms, session_timeout: 6s }}\n\
              input: {{ topics: [{topics}] }}\n\
              topics: {{ prefix: {id}., facts_partitions: 6, outbox_partitions: 2, alerts_partitions: 2 }}\n\
-             clickhouse: {{ url: \"{url}\", database: {database}, user: \"${{CLICKHOUSE_USER:-default}}\", \
-             password: \"${{CLICKHOUSE_PASSWORD:-}}\" }}\n\
+             clickhouse: {{ {clickhouse}, database: {database} }}\n\
              redaction: {{ hmac_key_file: key }}\n\
              policy: policy.yaml\n\
              alerts: {{ min_severity: medium, throttle: {{ per: [rule, principal], burst: 1, every: 1h }} }}\n\
@@ -99,6 +103,18 @@ impl Site {
         self.dir.join("weir.yaml")
     }
 
+    /// The configuration of one process, with a text in it replaced: who that process is to the servers.
+    pub fn config_of(&self, name: &str, replaced: &[(&str, &str)]) -> PathBuf {
+        let mut text = std::fs::read_to_string(self.config()).expect("a site has a configuration");
+        for (from, to) in replaced {
+            assert!(text.contains(from), "the configuration has no {from}");
+            text = text.replace(from, to);
+        }
+        let path = self.dir.join(format!("{name}.yaml"));
+        std::fs::write(&path, text).expect("target can be written");
+        path
+    }
+
     /// Changes the configuration: what it says, and what it shall say.
     pub fn edit(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.config()).expect("a site has a configuration");
@@ -124,10 +140,15 @@ impl Site {
 
     /// Runs a command of weir with this site's configuration and keeps what it says.
     pub fn try_weir(&self, arguments: &[&str]) -> Output {
+        self.try_weir_with(&self.config(), arguments)
+    }
+
+    /// As `try_weir`, with another configuration.
+    pub fn try_weir_with(&self, config: &Path, arguments: &[&str]) -> Output {
         let output = Command::new(Binary::Weir.path())
             .args(arguments)
             .arg("-c")
-            .arg(self.config())
+            .arg(config)
             .env("WEIR_INSTANCE", "it-command")
             .stdin(Stdio::null())
             .output()
