@@ -14,9 +14,9 @@ mod schema;
 mod state;
 mod topics;
 
-use crate::config::{self as configuration, Config, Loaded, Pack, Problems};
+use crate::config::{self as configuration, Config, Loaded};
 use crate::pipeline::{Digests, Input, InputStart, OutOfRange, Pipeline};
-use crate::rules::{BUILT_IN, Catalogue, PackFile};
+use crate::yaml::Problems;
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -107,12 +107,11 @@ fn load(path: &Path) -> Result<Loaded, Problems> {
     Ok(loaded)
 }
 
-/// What the loops need, of a configuration. Packs are parsed here: the configuration knows no rules.
-fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
-    let catalogue = catalogue(&config.packs)?;
-    let digests =
-        Digests { config: config.digest, packs: catalogue.digest().to_owned(), policy: config.policy.digest.clone() };
-    Ok(Pipeline {
+/// What the loops need, of a configuration.
+fn pipeline_of(config: Config) -> Pipeline {
+    let packs = config.catalogue.digest().to_owned();
+    let digests = Digests { config: config.digest, packs, policy: config.policy.digest.clone() };
+    Pipeline {
         kafka: config.kafka,
         inputs: config.input.into_iter().map(|input| Input { topic: input.name, format: input.format }).collect(),
         input_start: match config.input_start {
@@ -123,29 +122,16 @@ fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
             configuration::OutOfRange::Fail => OutOfRange::Fail,
             configuration::OutOfRange::Earliest => OutOfRange::Earliest,
         },
+        bounds: config.bounds,
         clickhouse: config.clickhouse,
+        group: config.group,
         mask_key: config.mask_key,
-        catalogue,
+        catalogue: config.catalogue,
         policy: config.policy,
         alert: config.alert,
         detect_threads: config.detect_threads,
         digests,
-    })
-}
-
-/// The rules of a configuration's packs.
-fn catalogue(packs: &[Pack]) -> anyhow::Result<Catalogue> {
-    let mut files = Vec::new();
-    for pack in packs {
-        match pack {
-            Pack::Default => files.extend_from_slice(BUILT_IN),
-            Pack::File(file) => files.push(PackFile { name: &file.name, text: &file.text }),
-        }
     }
-    Catalogue::load(&files).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Usage(lines.join("\n")).into()
-    })
 }
 
 /// Sends log lines to stderr: text, or JSON. `RUST_LOG` narrows or widens them.

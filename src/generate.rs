@@ -543,7 +543,7 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Format, decode};
+    use crate::decode::{Bounds, Format, decode};
     use crate::model::{Event, Position};
     use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -635,7 +635,7 @@ mod tests {
                     payload: Some(&event.payload),
                     format_header: None,
                 };
-                let decoded = decode(&record, Format::Auto, &arena);
+                let decoded = decode(&record, Format::Auto, Bounds::default(), &arena);
                 match event.truth.and_then(|truth| truth.expected_reject) {
                     Some(reason) => assert_eq!(decoded.err().unwrap().reason.name(), reason),
                     None => {

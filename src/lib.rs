@@ -50,6 +50,7 @@
 pub mod limits;
 pub mod faults;
 pub mod model;
+pub mod yaml;
 pub mod rules;
 pub mod policy;
 pub mod decode;

@@ -14,7 +14,7 @@ pub struct Args {
 
 /// Checks. What is wrong comes back as the error.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let pipeline = pipeline_of(args.pipeline.load()?.config)?;
+    let pipeline = pipeline_of(args.pipeline.load()?.config);
     let topics: Vec<&str> = pipeline.inputs.iter().map(|input| &*input.topic).collect();
     let file = args.pipeline.config.display();
     writeln!(

@@ -44,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     for warning in &loaded.config.warnings {
         tracing::warn!("{warning}");
     }
-    let pipeline = pipeline_of(loaded.config)?;
+    let pipeline = pipeline_of(loaded.config);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         instance = pipeline.kafka.instance,

@@ -30,7 +30,7 @@ enum Action {
 /// Resets a partition and says what that means.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let Action::Reset { pipeline, partition } = args.action;
-    let pipeline = pipeline_of(pipeline.load()?.config)?;
+    let pipeline = pipeline_of(pipeline.load()?.config);
     let done = reset::reset(&pipeline, partition)?;
     let mut out = io::stdout();
     let shown = |offset: Option<i64>| offset.map_or("none".into(), |offset: i64| offset.to_string());

@@ -29,7 +29,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Action::Plan(file) => (file, false),
         Action::Apply(file) => (file, true),
     };
-    let pipeline = pipeline_of(file.load()?.config)?;
+    let pipeline = pipeline_of(file.load()?.config);
     let mut out = io::stdout();
     let inputs: Vec<String> = pipeline.inputs.iter().map(|input| input.topic.clone()).collect();
     let specs = specs(&pipeline.kafka.topics, &inputs);

@@ -1,9 +1,10 @@
-//! Interpolation: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${file:/path}` and `$$` in one scalar.
+//! Interpolation: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${file:/path}` and `$$` in the scalars of a tree.
 //!
 //! It works on values after the YAML was parsed, and what it puts in is never read again: neither as YAML, nor
-//! for further `${…}`. So a value from the environment cannot add a key, whatever it holds. It knows nothing
-//! of keys, types or places.
+//! for further `${…}`. So a value from the environment cannot add a key, whatever it holds. Keys are not filled, and
+//! it knows nothing of what they mean.
 
+use crate::yaml::{Node, Problem, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,22 @@ fn reason(error: &std::io::Error) -> String {
         std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// Fills every scalar of a tree; what cannot be filled is a problem, and [`Value::Unfilled`].
+pub fn fill_all(root: &mut Node, sources: &Sources<'_>, problems: &mut Vec<Problem>) {
+    root.visit_mut(&mut |node| {
+        let Value::Scalar(scalar) = &mut node.value else { return };
+        match fill(&scalar.text, sources) {
+            Ok(Filled { text, origins, has_literal }) => {
+                (scalar.text, scalar.origins, scalar.has_literal) = (text, origins, has_literal);
+            }
+            Err(fault) => {
+                problems.push(Problem::new(node.place, format!("{}: {}", node.path, fault.message), fault.remedy));
+                node.value = Value::Unfilled;
+            }
+        }
+    });
 }
 
 /// A scalar after interpolation.

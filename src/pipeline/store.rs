@@ -11,13 +11,15 @@
 mod group;
 mod intent;
 
+pub use group::GroupBounds;
+
 use super::drain::Stop;
 use super::{Broken, Failure, Pipeline, check_topics, sessions};
 use crate::clickhouse::schema::{self, SchemaProof};
 use crate::clickhouse::{Client, Failure as ServerFailure};
+use crate::faults;
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition};
-use crate::{faults, limits};
 use bytes::Bytes;
 use group::{BlockName, Group, OutboxRecord};
 use intent::Intent;
@@ -252,8 +254,9 @@ impl<'p> Session<'p> {
 
     /// Takes a lane as far as it goes without waiting.
     fn step(&mut self, lane: &mut Lane, stop: &Stop) -> Result<(), Broken> {
-        lane.gather();
-        if let Some(frozen) = lane.freeze(stop.is_set()) {
+        let bounds = self.pipeline.group;
+        lane.gather(bounds);
+        if let Some(frozen) = lane.freeze(bounds, stop.is_set()) {
             self.consumer.pause(&lane.at)?;
             match frozen {
                 Frozen::New(group) => lane.phase = Phase::Intending(Arc::new(group)),
@@ -342,13 +345,13 @@ impl Lane {
     }
 
     /// Moves waiting records into the open group, as far as they fit.
-    fn gather(&mut self) {
+    fn gather(&mut self, bounds: GroupBounds) {
         let Phase::Gathering { group, since, resumed } = &mut self.phase else { return };
         while let Some(record) = self.waiting.front() {
             let fits = match resumed {
                 Some(intent) => record.offset <= intent.last,
                 None if group.is_empty() => true,
-                None => group.takes(record) && group.last() >= self.ask_below,
+                None => group.takes(record, bounds) && group.last() >= self.ask_below,
             };
             if !fits {
                 return;
@@ -361,7 +364,7 @@ impl Lane {
     }
 
     /// Takes the open group out when it is complete: large enough, old enough, or followed by what does not fit.
-    fn freeze(&mut self, stopping: bool) -> Option<Frozen> {
+    fn freeze(&mut self, bounds: GroupBounds, stopping: bool) -> Option<Frozen> {
         let Phase::Gathering { group, since, resumed } = &mut self.phase else { return None };
         if let Some(intent) = resumed {
             let complete = !self.waiting.is_empty() || !group.is_empty() && group.last() >= intent.last;
@@ -374,8 +377,8 @@ impl Lane {
                 )),
             });
         }
-        let age = since.elapsed() >= Duration::from_millis(limits::GROUP_MAX_AGE_MS);
-        let due = group.bytes() >= limits::GROUP_MAX_BYTES || age || !self.waiting.is_empty();
+        let age = since.elapsed() >= Duration::from_millis(bounds.age_ms);
+        let due = group.bytes() >= bounds.bytes || age || !self.waiting.is_empty();
         // A stop begins nothing new: what was gathered stays in the outbox.
         (due && !group.is_empty() && !stopping).then(|| Frozen::New(std::mem::take(group)))
     }
