@@ -11,6 +11,7 @@ mod rules;
 mod run;
 mod scan;
 mod schema;
+mod shell;
 mod state;
 mod topics;
 
@@ -52,6 +53,10 @@ enum Command {
     Generate(generate::Args),
     /// The state of principals
     State(state::Args),
+    /// Prints completions for a shell
+    Completions(shell::Completions),
+    /// Prints the manual page
+    Man(shell::Man),
 }
 
 /// How a command ended.
@@ -170,6 +175,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(args),
         Command::Generate(args) => generate::run(args),
         Command::State(args) => state::run(args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 
@@ -217,6 +224,11 @@ mod tests {
             "weir scan -c f --format openai --envelope kcat --output ndjson --all --fail-on high a b -",
             "weir scan --fail-on 4",
             "weir check -c f",
+            "weir check -c f --output json",
+            "weir check -c f --connect --role store",
+            "weir run -c f --log-format text",
+            "weir completions bash",
+            "weir man --into folder",
             "weir config schema",
             "weir config effective -c f",
             "weir rules list",

@@ -6,6 +6,7 @@
 //! matter; nothing here repeats a request.
 
 pub mod insert;
+pub mod probe;
 pub mod query;
 pub mod schema;
 

@@ -12,6 +12,7 @@ mod fill;
 mod leaf;
 mod properties;
 mod resolve;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod written;
@@ -24,6 +25,8 @@ use crate::rules::Catalogue;
 use crate::yaml::section::Written as _;
 use crate::yaml::{self, Node, Place, Problem, Problems, Value};
 use crate::{alert, clickhouse, kafka};
+pub use schema::schema;
+
 use fill::Sources;
 use std::path::Path;
 use written::Pipeline;
@@ -100,13 +103,6 @@ impl Config {
         // A value that is not UTF-8 cannot be meant by a YAML file, so it is as if it were not set.
         Config::load(path, &|name| std::env::var(name).ok())
     }
-}
-
-/// The JSON Schema of a pipeline file.
-pub fn schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(Pipeline);
-    schema.insert("title".to_owned(), "weir pipeline".into());
-    schema.to_value()
 }
 
 fn load_text(file: &str, source: &str, sources: &Sources<'_>) -> Result<Loaded, Problems> {

@@ -8,6 +8,7 @@ pub mod changelog;
 pub mod consumer;
 mod orphans;
 pub mod feeder;
+pub mod probe;
 pub mod producer;
 pub mod topics;
 

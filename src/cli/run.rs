@@ -14,11 +14,20 @@ pub struct Args {
     /// Which of the three loops this process runs
     #[arg(long, value_enum, default_value_t = Role::All)]
     role: Role,
+    /// How log lines look, whatever the pipeline file says
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    Json,
+    Text,
 }
 
 /// The loops of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Role {
+pub(super) enum Role {
     /// All three
     All,
     /// Events to facts
@@ -38,7 +47,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Role::Store => pipeline::Role::Store,
     };
     let loaded = Config::load_here(&args.pipeline.config)?;
-    super::start_log(loaded.config.log_json);
+    super::start_log(args.log_format.map_or(loaded.config.log_json, |format| format == LogFormat::Json));
     #[cfg(feature = "faults")]
     let _failpoints = crate::faults::setup();
     for warning in &loaded.config.warnings {

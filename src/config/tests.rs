@@ -643,14 +643,3 @@ fn the_digest_names_the_configuration_and_not_the_instance() {
     assert_eq!(digest(&password, "a"), digest(&other, "a"));
     assert_ne!(digest(SMALLEST, "a"), digest(&format!("{SMALLEST}name: b\n"), "a"));
 }
-
-#[test]
-fn the_schema_lists_what_is_read() {
-    let schema = schema();
-    let properties = schema["properties"].as_object().unwrap();
-    assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>().len(), 12);
-    assert_eq!(schema["required"], serde_json::json!(["kafka", "input", "clickhouse"]));
-    assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(schema["$defs"]["Kafka"]["properties"]["session_timeout"]["default"], "10s");
-    assert_eq!(schema["$defs"]["Kafka"]["required"], serde_json::json!(["brokers"]));
-}

@@ -11,6 +11,7 @@
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
 //! | `closing.rs` | does a consumer close whenever it is asked to |
+//! | `check.rs` | does a look at the servers see what is wrong, and is nobody disturbed by it; do configured sizes take effect |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
@@ -26,6 +27,7 @@
 //! scenarios run at once (2). The binary `weir-faults` must be there:
 //! `cargo build --release --features faults --bin weir-faults`.
 
+mod check;
 mod cli;
 mod closing;
 mod crash;
