@@ -19,6 +19,8 @@
 //!
 //! The test `compiled_and_naive_agree` compares both over tens of thousands of hostile texts.
 //!
+//! Identifiers are looked at too, for secrets only (`detect/identifiers.rs`).
+//!
 //! It does not normalise, decode layers, look across parts, or know policy.
 
 mod anchors;
@@ -28,6 +30,7 @@ mod context;
 mod entropy;
 pub mod examples;
 mod gates;
+mod identifiers;
 #[cfg(test)]
 mod naive;
 mod settle;
@@ -70,6 +73,8 @@ pub struct Scratch {
     /// Digits in each 32-byte block of the part at hand.
     digits: Vec<u8>,
     found: Vec<Found>,
+    /// All identifiers of the interaction at hand, a line each.
+    identifiers: String,
     sorted: settle::Buffers,
 }
 

@@ -197,6 +197,7 @@ closed_set! {
         UnknownPart = 7 "unknown_part",
         NoPrincipal = 8 "no_principal",
         NoTokens = 9 "no_tokens",
+        IdentifierMasked = 10 "identifier_masked",
     }
 }
 

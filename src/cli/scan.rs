@@ -246,7 +246,10 @@ impl<W: Write> Scan<'_, W> {
         match decoded {
             Ok((interactions, skipped)) => {
                 skipped.iter().for_each(|skipped| self.reject(event, &skipped.reject));
-                interactions.iter().try_for_each(|interaction| self.interaction(event, interaction))
+                interactions.into_iter().try_for_each(|mut interaction| {
+                    self.scanner.mask_identifiers(&mut interaction, self.key, &arena, &mut self.scratch);
+                    self.interaction(event, &interaction)
+                })
             }
             Err(reject) => {
                 self.reject(event, &reject);

@@ -27,8 +27,14 @@ pub struct Migration {
 }
 
 /// Every migration, in the order of their versions, which have no holes.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "spine", sql: include_str!("../../deploy/clickhouse/migrations/0001_spine.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "spine", sql: include_str!("../../deploy/clickhouse/migrations/0001_spine.sql") },
+    Migration {
+        version: 2,
+        name: "principal_hours",
+        sql: include_str!("../../deploy/clickhouse/migrations/0002_principal_hours.sql"),
+    },
+];
 
 impl Migration {
     /// SHA-256 of the file in hex, before anything is filled in: another retention is not another migration.
@@ -247,7 +253,7 @@ async fn preparation(client: &Client) -> Result<Option<Step>, Failure> {
 /// otherwise is left as it is.
 async fn retention(client: &Client) -> Result<Option<Step>, Failure> {
     let mut statements = Vec::new();
-    for table in server_tables(client).await?.iter().filter(|table| is_ours(client, table)) {
+    for table in server_tables(client).await?.iter().filter(|table| table.database == client.database) {
         let Some(days) = ttl_days(&table.engine_full) else { continue };
         if days != client.retention_days {
             statements.push(format!(

@@ -2,7 +2,7 @@
 //!
 //! What a pattern promises (length, digits, literals) was proved when it was resolved; nothing is decided here.
 
-use crate::model::{Confidence, Direction, Role, RuleInfo};
+use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
 use crate::rules::Rule;
 use aho_corasick::AhoCorasick;
 use regex_automata::meta;
@@ -83,11 +83,15 @@ pub(super) fn applies_bit(direction: Direction, role: Role) -> u16 {
     1 << (direction_index * 8 + u16::from(role.code()))
 }
 
+/// The bit of rules that look at identifiers.
+pub(super) const IDENTIFIERS: u16 = 1 << 15;
+
 fn applies(rule: &Rule) -> u16 {
+    let identifiers = if rule.info.category == Category::Secret { IDENTIFIERS } else { 0 };
     let pairs = Direction::ALL.iter().flat_map(|&direction| Role::ALL.iter().map(move |&role| (direction, role)));
     pairs
         .filter(|&(direction, role)| rule.applies_to(direction, role))
-        .fold(0, |bits, (direction, role)| bits | applies_bit(direction, role))
+        .fold(identifiers, |bits, (direction, role)| bits | applies_bit(direction, role))
 }
 
-const _: () = assert!(Role::ALL.len() < 8, "a role's code and a direction fit 16 bits");
+const _: () = assert!(Role::ALL.len() < 7, "a role's code and a direction fit 15 bits");

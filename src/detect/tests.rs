@@ -4,6 +4,8 @@
 
 use super::naive::Naive;
 use super::*;
+use crate::model::Warning;
+use crate::model::evidence::MaskKey;
 use crate::model::{
     ContentState, Destination, Direction, Part, PartKind, Position, Principal, PrincipalKind, Raw, Role, Warnings,
 };
@@ -154,6 +156,35 @@ fn a_flood_of_addresses_does_not_push_a_key_out() {
     assert_eq!((last.rule.id.as_str(), last.message, last.part), ("secret.gitlab_token", 1, 0));
     assert_eq!((last.start, last.end, last.value.expose()), (0, 26, key));
     assert!(hits.hits.is_sorted_by(|a, b| settle::place(a) < settle::place(b)));
+}
+
+#[test]
+fn a_secret_that_stands_as_a_name_is_masked_and_tells_callers_apart() {
+    let scanner = Scanner::new(&Catalogue::built_in()).unwrap();
+    let (arena, mut scratch) = (Bump::new(), Scratch::default());
+    let mut named = |principal: &'static str, conversation: &'static str, key: &MaskKey| {
+        let mut interaction = interaction(&arena, &["hello"]);
+        interaction.principal.value = principal;
+        interaction.conversation = conversation;
+        scanner.mask_identifiers(&mut interaction, key, &arena, &mut scratch);
+        let masked = interaction.warnings.iter().any(|warning| warning == Warning::IdentifierMasked);
+        (interaction.principal.value, interaction.conversation, masked)
+    };
+    let (key, none) = (MaskKey::new(b"a key of this test"), MaskKey::none());
+    let token = "glpat-q8ZrT2vNw4KxLm7Pd0Ys";
+    let (first, _, masked) = named(token, "c-1", &key);
+    assert!(masked && first.starts_with("glpa********d0Ys#") && first.len() == 25, "{first}");
+    assert_eq!(named(token, "c-1", &key).0, first);
+    assert_ne!(named("glpat-q8ZrT2vNw4KxLm7Pd1Ys", "c-1", &key).0, first);
+    assert_eq!(named(token, "c-1", &none).0, "glpa********d0Ys");
+    let (_, inside, _) = named("ada", "é glpat-q8ZrT2vNw4KxLm7Pd0Ys, glpat-q8ZrT2vNw4KxLm7Pd1Ys é", &none);
+    assert_eq!(inside, "é glpa********d0Ys, glpa********d1Ys é");
+    for usual in ["ada@acme-widgets.io", "", "arn:aws:sts::111122223333:assumed-role/app/session", "4539148803436467"] {
+        assert_eq!(
+            named(usual, "4bf92f3577b34da6a3ce929d0e0e4736", &key),
+            (usual, "4bf92f3577b34da6a3ce929d0e0e4736", false)
+        );
+    }
 }
 
 /// Texts that once told the scanner and the naive loop apart, or that could.

@@ -79,6 +79,19 @@ impl Evidence {
     }
 }
 
+/// A name for a secret that stands where a name was expected: its mask and, with a key, the beginning of its hash,
+/// so that the same secret has the same name and two secrets hardly ever do: `sk-a********9XYZ#3fa2b1c4`.
+pub fn alias(value: &str, mask: Mask, key: &MaskKey) -> String {
+    let mut alias = masked(value, mask);
+    if !key.id().is_empty() {
+        alias.push('#');
+        for byte in &key.value_hash(value.as_bytes())[..4] {
+            alias.push_str(&format!("{byte:02x}"));
+        }
+    }
+    alias
+}
+
 /// How many Unicode scalars stand before a byte offset of a text.
 pub(super) fn scalars(text: Raw<'_>, byte: u32) -> u32 {
     let head = &text.expose().as_bytes()[..byte as usize];

@@ -155,12 +155,13 @@ impl<'p> Detect<'p> {
     ) -> Result<Vec<Reject>, Broken> {
         let Detect { pipeline, scanner, names, arena, scratch, facts: buffer, key, .. } = self;
         faults::panics("fault.detect_panics");
-        let decoded = match decode::decode(event, format, pipeline.bounds, arena) {
+        let mut decoded = match decode::decode(event, format, pipeline.bounds, arena) {
             Ok(decoded) => decoded,
             Err(reject) => return Ok(vec![reject]),
         };
         let mut rejects: Vec<Reject> = decoded.skipped.into_iter().map(|skipped| skipped.reject).collect();
-        for interaction in &decoded.interactions {
+        for interaction in &mut decoded.interactions {
+            scanner.mask_identifiers(interaction, &pipeline.mask_key, arena, scratch);
             let hits = scanner.scan(interaction, scratch);
             let facts = Facts::new(interaction, &hits, event.timestamp_ms, &pipeline.mask_key);
             buffer.clear();

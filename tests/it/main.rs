@@ -14,6 +14,7 @@
 //! | `check.rs` | does a look at the servers see what is wrong, and is nobody disturbed by it; do configured sizes take effect |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
+//! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -37,6 +38,7 @@ mod layout;
 mod migrations;
 mod mutation;
 mod on_clickhouse;
+mod queries;
 mod reconcile;
 mod schema;
 mod secrecy;

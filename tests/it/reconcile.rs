@@ -8,6 +8,7 @@ use crate::harness::site::{Site, topic_name};
 use crate::harness::snapshot::Snapshot;
 use crate::harness::traffic::{END_MS, Place, append_keyed, fill_keyed, native, traffic};
 use crate::harness::{say, slot};
+use crate::queries;
 use crate::secrecy::Secrets;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,6 +278,7 @@ fn everything_is_there_once_and_says_the_same_everywhere() {
     assert_same("ids of findings", uids, once.into_iter().collect());
     assert_alerts_agree(&site);
     assert_scan_agrees(&site);
+    queries::assert_answers(&site);
     Secrets::of(&events).assert_absent(&site);
     say(&format!("reconcile: {}", Snapshot::take(&site).summary()));
     site.drop_all();

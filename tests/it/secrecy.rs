@@ -1,11 +1,11 @@
 //! No planted value, plain or encoded, is anywhere but in the input topic: not in weir's topics (blocks of the outbox
 //! unpacked), not in a table, not in what any process of weir has written.
 
-use crate::harness::kafka::{Isolation, Kafka};
+use crate::harness::kafka::{Isolation, Kafka, Outgoing};
 use crate::harness::process::{Start, Weir};
 use crate::harness::servers;
 use crate::harness::site::{OWN_TOPICS, Site, topic_name};
-use crate::harness::traffic::{fill_keyed, traffic};
+use crate::harness::traffic::{END_MS, fill_keyed, native, traffic};
 use crate::harness::{say, slot};
 use aho_corasick::{AhoCorasick, MatchKind};
 use weir::generate::Generated;
@@ -153,6 +153,9 @@ fn unpack(mut frames: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Of nobody.
+const TOKEN: &str = "glpat-q8ZrT2vNw4KxLm7Pd0Ys";
+
 /// Store begins when all is in the outbox, so that its blocks can be looked into.
 #[test]
 fn no_planted_value_leaves_the_input() {
@@ -161,7 +164,11 @@ fn no_planted_value_leaves_the_input() {
     let input = topic_name("secrecy-input");
     let events = traffic(23, 5_000);
     fill_keyed(&kafka, &input, 3, &events);
-    let secrets = Secrets::of(&events);
+    let values = events.iter().filter_map(|event| event.truth.as_ref()?.value.as_deref());
+    let secrets = Secrets::new(&values.chain([TOKEN]).collect::<Vec<_>>());
+    // A gateway that names its callers by what they sign in with.
+    let named = native("by-token", TOKEN, "hello");
+    kafka.produce(&input, [Outgoing { timestamp_ms: END_MS, value: Some(named), ..Outgoing::default() }]);
     let site = Site::new("secrecy", std::slice::from_ref(&input));
     let mut detect = Weir::start(&site, Start::instance("weir-0").role("detect"));
     let mut score = Weir::start(&site, Start::instance("weir-0").role("score"));

@@ -9,6 +9,12 @@ use std::fmt;
 /// Tables whose rows are functions of the input alone. Where coverage rows begin and end is a matter of timing.
 const TABLES: [&str; 3] = ["interactions", "findings", "dead_letters"];
 
+/// What the materialised view counts, however its rows are merged by now.
+const HOURS: &str = "SELECT hour, principal, application, provider, model, sum(interactions), sum(failed), \
+    sum(input_tokens), sum(output_tokens), sum(without_tokens), sum(input_bytes), sum(output_bytes), sum(unscanned), \
+    sum(findings), max(max_severity), min(first_time), max(last_time) \
+    FROM principal_hours GROUP BY hour, principal, application, provider, model ORDER BY ALL";
+
 /// The key of the marker in weir.state.
 const MARKER: &str = "marker";
 
@@ -49,6 +55,7 @@ impl Snapshot {
                 site.db.lines(&format!("SELECT * EXCEPT (block_time, block_id) FROM {table} ORDER BY ALL")),
             );
         }
+        parts.insert("principal_hours", site.db.lines(HOURS));
         parts.insert("alerts", alerts(site));
         parts.insert("states", states(site));
         Snapshot { parts }
