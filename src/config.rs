@@ -128,7 +128,7 @@ fn load_text(file: &str, source: &str, sources: &Sources<'_>) -> Result<Loaded, 
 /// is one, should it be a list by mistake.
 fn is_secret(node: &Node) -> bool {
     let (has_literal, is_url) = match &node.value {
-        Value::Scalar(scalar) => (scalar.has_literal, scalar.text.contains("://") && scalar.text.contains('@')),
+        Value::Scalar(scalar) => (scalar.has_literal, properties::holds_credentials(&scalar.text)),
         Value::Unfilled => (true, false),
         Value::Null | Value::List(_) | Value::Map(_) => return false,
     };
@@ -138,13 +138,19 @@ fn is_secret(node: &Node) -> bool {
 /// The same for a file that is no YAML, where only words can tell: a line that names a secret, and what follows
 /// it up to the next key.
 fn may_be_secret(source: &str, line: usize) -> bool {
+    let is_pipeline =
+        ["kafka:", "input:", "clickhouse:"].iter().any(|key| source.lines().any(|line| line.starts_with(key)));
+    if !is_pipeline {
+        // Any other file may be a secret as a whole.
+        return true;
+    }
     let mut inside = false;
     for text in source.lines().take(line) {
         let begins_key = text.split_once(':').is_some_and(|(key, _)| {
             let key = key.trim_start_matches([' ', '-', '{']);
             !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
         });
-        if properties::is_secret(text) || text.contains("://") && text.contains('@') {
+        if properties::is_secret(text) || properties::holds_credentials(text) {
             inside = true;
         } else if begins_key {
             inside = false;

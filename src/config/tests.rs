@@ -147,6 +147,23 @@ fn the_effective_configuration_is_one_again() {
     assert_eq!(first.config.digest, again.config.digest);
 }
 
+/// Whoever names a file of secrets as the pipeline does not see it printed.
+#[test]
+fn another_file_than_a_pipeline_is_not_quoted() {
+    for text in [
+        "hunter2",
+        "- hunter2\n",
+        "'hunter2",
+        "x=\"hunter2",
+        "password: hunter2",
+        "data:\n  password: hunter2",
+        "[hunter2",
+    ] {
+        let printed = Bench::new().problems(text);
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+}
+
 #[test]
 fn published_pipelines_load() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
@@ -381,12 +398,16 @@ fn secrets_are_not_effective() {
 kafka:
   brokers: localhost:9092
   sasl: { mechanism: SCRAM-SHA-512, username: weir, password: '${file:pw}' }
-  properties: { ssl.key.password: hunter2, client.rack: '${file:pw}', linger.ms: 5 }
+  properties: { ssl.key.password: hunter2, client.rack: '${file:pw}', linger.ms: 5, http.proxy: 'http://u:hunter2@proxy' }
 input: { topics: llm.events }
 clickhouse: { url: http://localhost:8123, password: '${PW}' }
 ";
     let loaded = bench.load(yaml).unwrap_or_else(|problems| panic!("{problems}"));
     assert!(!loaded.effective.contains("hunter2"), "{}", loaded.effective);
+    // It is a configuration again, with the same everything but the secrets.
+    let again = bench.load(&loaded.effective).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(again.effective, loaded.effective);
+    assert_eq!(again.config.digest, loaded.config.digest);
     let property = |name: &str| {
         let found = loaded.config.kafka.properties.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| &**value)

@@ -485,8 +485,9 @@ impl Written for Properties {
                 Secret::read(&entry.node, problems);
                 continue;
             };
-            let is_secret =
-                properties::is_secret(&entry.key) || scalar.origins.iter().any(|from| from.contains("file:"));
+            let is_secret = properties::is_secret(&entry.key)
+                || properties::holds_credentials(&scalar.text)
+                || scalar.origins.iter().any(|from| from.contains("file:"));
             list.push(Property { name: entry.key.clone(), value: scalar.text.clone(), is_secret });
         }
         (problems.len() == before).then_some(Properties(list))
