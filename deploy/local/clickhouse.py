@@ -51,7 +51,7 @@ def configuration(opt):
   <background_schedule_pool_size>16</background_schedule_pool_size>
   {caches}
   <logger><size>50M</size><count>2</count></logger>
-  <user_directories><users_xml><path>config.xml</path></users_xml><memory/></user_directories>
+  <user_directories><users_xml><path>config.xml</path></users_xml></user_directories>
   <profiles><default/></profiles>
   <quotas><default/></quotas>
   <users>

@@ -17,7 +17,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -76,15 +76,19 @@ pub async fn look(config: &Config, inputs: &[String], loops: Loops) -> Vec<Findi
     findings
 }
 
-/// Why librdkafka has no connection, as it said last.
+/// What librdkafka said last of what went wrong.
 #[derive(Default)]
-struct Heard(Mutex<String>);
+struct Heard(Mutex<Option<(KafkaError, String)>>);
 
 impl Heard {
-    fn hear(&self, reason: &str) {
+    fn hear(&self, error: &KafkaError, reason: String) {
         if let Ok(mut heard) = self.0.lock() {
-            reason.clone_into(&mut heard);
+            *heard = Some((error.clone(), reason));
         }
+    }
+
+    fn take(&self) -> Option<(KafkaError, String)> {
+        self.0.lock().ok().and_then(|mut heard| heard.take())
     }
 }
 
@@ -94,7 +98,7 @@ impl ClientContext for Heard {
     fn error(&self, error: KafkaError, reason: &str) {
         // That all are down says less than why one of them is.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.hear(reason);
+            self.hear(&error, reason.to_owned());
         }
     }
 }
@@ -104,7 +108,7 @@ impl ProducerContext for Heard {
 
     fn delivery(&self, report: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = report {
-            self.hear(&described(error));
+            self.hear(error, described(error));
         }
     }
 }
@@ -123,8 +127,8 @@ fn reach(config: &Config) -> Result<Finding, Finding> {
         // Its errors are handed out by polling.
         client.poll(Duration::ZERO);
     }
-    let heard = client.context().0.lock().map(|heard| heard.clone()).unwrap_or_default();
-    let found = if heard.is_empty() { "none answers".to_owned() } else { format!("none answers: {heard}") };
+    let heard = client.context().take().map(|(_, reason)| format!(": {reason}")).unwrap_or_default();
+    let found = format!("none answers{heard}");
     let remedy = format!(
         "see that a broker runs at kafka.brokers ({}) and can be reached from here; check kafka.tls and kafka.sasl",
         config.brokers
@@ -168,50 +172,50 @@ async fn known_topics(config: &Config, inputs: &[String], findings: &mut Vec<Fin
 
 /// Writes one record to each topic, as a loop does, in transactions that are aborted.
 fn write<'t>(config: &Config, stage: &'static str, topics: impl Iterator<Item = &'t String>) -> Vec<Finding> {
-    // The last part of a loop's own name is the number of a thread, so this is never one of them.
-    let name = format!("{}-{}-check", config.group_of(stage), config.instance);
     let about = format!("{stage}: transactions");
-    let opened = config
-        .client()
-        .set("client.id", &name)
-        .set("transactional.id", &name)
-        .set("transaction.timeout.ms", limits::TRANSACTION_TIMEOUT_MS.to_string())
-        .set("allow.auto.create.topics", "false")
-        .create_with_context(Heard::default())
-        .and_then(|producer: BaseProducer<Heard>| producer.init_transactions(REQUEST).map(|()| producer));
-    let producer = match opened {
-        Ok(producer) => producer,
-        Err(error) => {
-            let prefix = config.group_of(stage);
-            let remedy = format!(
-                "let weir's user write and describe transactional ids that begin with `{prefix}-`, and see that the                  topic __transaction_state has its replicas"
-            );
-            return vec![Finding::wrong(about, described(&error), remedy)];
-        }
-    };
+    let name = format!("{}-{}-check", config.group_of(stage), config.instance);
+    if let Err(error) = open(config, &name) {
+        let allow =
+            format!("let weir's user write and describe transactional ids that begin with {}-", config.group_of(stage));
+        return vec![Finding::wrong(about, described(&error), remedy(&error, allow))];
+    }
     let mut findings = vec![Finding::ok(about, format!("opened as {name}"))];
     for topic in topics {
         let about = format!("{stage}: write to {topic}");
-        findings.push(match write_one(&producer, topic) {
+        findings.push(match open(config, &name).and_then(|producer| write_one(&producer, topic)) {
             Ok(()) => Finding::ok(about, "allowed"),
-            Err(reason) => Finding::wrong(about, reason, format!("let weir's user write to {topic}")),
+            Err(error) => {
+                Finding::wrong(about, described(&error), remedy(&error, format!("let weir's user write to {topic}")))
+            }
         });
     }
     findings
 }
 
-fn write_one(producer: &BaseProducer<Heard>, topic: &str) -> Result<(), String> {
-    producer.context().hear("");
-    producer.begin_transaction().map_err(|error| described(&error))?;
-    let sent = producer.send(BaseRecord::<[u8], [u8]>::to(topic).key(CHECK).payload(CHECK)).map_err(|(error, _)| error);
-    let flushed = sent.and_then(|()| producer.flush(REQUEST));
-    let heard = producer.context().0.lock().map(|heard| heard.clone()).unwrap_or_default();
+/// Opens a transactional id, which also ends what was left open under it. The last part of a loop's own name is the
+/// number of a thread, so one that ends in a word is never one of them.
+fn open(config: &Config, name: &str) -> Result<BaseProducer<Heard>, KafkaError> {
+    let producer: BaseProducer<Heard> = config
+        .client()
+        .set("client.id", name)
+        .set("transactional.id", name)
+        .set("transaction.timeout.ms", limits::TRANSACTION_TIMEOUT_MS.to_string())
+        .set("allow.auto.create.topics", "false")
+        .create_with_context(Heard::default())?;
+    producer.init_transactions(REQUEST)?;
+    Ok(producer)
+}
+
+fn write_one(producer: &BaseProducer<Heard>, topic: &str) -> Result<(), KafkaError> {
+    producer.begin_transaction()?;
+    producer.context().take();
+    let record = BaseRecord::<[u8], [u8]>::to(topic).key(CHECK).payload(CHECK);
+    let flushed = producer.send(record).map_err(|(error, _)| error).and_then(|()| producer.flush(REQUEST));
+    let heard = producer.context().take();
+    producer.purge(PurgeConfig::default().queue().inflight());
     let aborted = producer.abort_transaction(REQUEST);
-    match (heard.is_empty(), flushed.and(aborted)) {
-        (false, _) => Err(heard),
-        (true, Err(error)) => Err(described(&error)),
-        (true, Ok(())) => Ok(()),
-    }
+    // What the broker said of the record says more than that it did not come in time.
+    heard.map_or(Ok(()), |(error, _)| Err(error)).and(flushed).and(aborted)
 }
 
 /// Fetches from each topic without joining the loop's group, and asks for the group's offsets if it reads by them.
@@ -231,7 +235,8 @@ fn read(config: &Config, stage: &'static str, topics: &[String], by_group: bool)
             findings.push(match positions(config, stage, topic) {
                 Ok(found) => Finding::ok(about, found),
                 Err(error) => {
-                    Finding::wrong(about, described(&error), format!("let weir's user read the group {group}"))
+                    let allow = format!("let weir's user read the group {group}");
+                    Finding::wrong(about, described(&error), remedy(&error, allow))
                 }
             });
         }
@@ -323,6 +328,32 @@ async fn delete_nothing(config: &Config, stage: &str, topic: &str) -> Result<(),
     let options = AdminOptions::new().request_timeout(Some(REQUEST)).operation_timeout(Some(REQUEST));
     let deleted = admin.delete_records(&list, &options).await?;
     deleted.elements().iter().try_for_each(|element| element.error())
+}
+
+/// What to do: grant what is not allowed, else look at the brokers.
+fn remedy(error: &KafkaError, allow: String) -> String {
+    use RDKafkaErrorCode::{
+        ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed,
+        TransactionalIdAuthorizationFailed,
+    };
+    match code(error) {
+        Some(
+            ClusterAuthorizationFailed
+            | GroupAuthorizationFailed
+            | TopicAuthorizationFailed
+            | TransactionalIdAuthorizationFailed,
+        ) => allow,
+        _ => "see that every partition, those of __transaction_state and __consumer_offsets too, has a leader and \
+              enough replicas in sync (kafka-topics.sh --describe --unavailable-partitions, --under-min-isr-partitions)"
+            .to_owned(),
+    }
+}
+
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::Transaction(error) => Some(error.code()),
+        error => error.rdkafka_error_code(),
+    }
 }
 
 /// An error as the broker's word for it.
