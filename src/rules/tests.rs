@@ -47,6 +47,7 @@ fn built_in_packs_resolve() {
     let everyday = ["pii.email_address", "pii.ip_address", "pii.phone_number"];
     assert!(everyday.iter().all(|id| catalogue.get(id).unwrap().info.severity <= Severity::Low));
     assert!(catalogue.get("secret.nothing").is_none());
+    assert!(catalogue.get("secret.aws_secret_key").unwrap().next_step.starts_with("1. Set the key inactive"));
 }
 
 #[test]
@@ -93,6 +94,7 @@ fn errors_name_the_place_and_the_remedy() {
         ("version: 1", "version: one", "3:14", "`one` is not a whole number"),
         ("examples: [acme_qwertyui,", "examples: [{a: b},", "16:16", "is a mapping, not a single value"),
         ("    title: Acme key\n", "", "2:5", "rules[0].title is missing"),
+        ("references: []", "references: []\n    next_step: ' '", "16:16", "the next step has 0 characters"),
         ("rules:", "rules: [", "", ""),
     ];
     for (from, to, place, says) in table {

@@ -99,6 +99,8 @@ section! {
         criteria: Vec<Word>,
         /// Links.
         references: Vec<Word>,
+        /// What whoever is woken does first.
+        next_step: Option<Word>,
         /// Texts that it must find.
         examples: Vec<Word>,
         /// Texts that it must not find.

@@ -42,7 +42,7 @@ impl Secrets {
         self.finder.find_iter(bytes).map(|found| self.names[found.pattern().as_usize()]).collect()
     }
 
-    fn assert_not_in(&self, bytes: &[u8], place: &str) {
+    pub fn assert_not_in(&self, bytes: &[u8], place: &str) {
         let found = self.found(bytes);
         // The value itself must not be printed.
         let shown: Vec<String> = found.iter().take(5).map(|(index, how)| format!("value {index} as {how}")).collect();
