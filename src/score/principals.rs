@@ -207,8 +207,8 @@ mod tests {
         for (limit_b, throttles, alerted) in [(200, 1, true), (160, 0, false), (1_024 + 100, 32, true)] {
             let (mut principals, mut state) = (Principals::default(), seen(40));
             for rule in 0..throttles {
-                let _ =
-                    state.ask(&format!("secret.some_vendor_key_{rule}"), crate::score::gcra::Gcra::every(1, 3_600_000));
+                let quota = crate::score::gcra::Gcra::every(1, 3_600_000);
+                let _ = state.ask(&format!("secret.some_vendor_key_{rule}"), crate::model::uid::Uid([0; 16]), quota);
             }
             if alerted {
                 state.tell();
