@@ -11,12 +11,13 @@ mod rules;
 mod run;
 mod scan;
 mod schema;
+mod shell;
 mod state;
 mod topics;
 
-use crate::config::{self as configuration, Config, Loaded, Pack, Problems};
+use crate::config::{self as configuration, Config, Loaded};
 use crate::pipeline::{Digests, Input, InputStart, OutOfRange, Pipeline};
-use crate::rules::{BUILT_IN, Catalogue, PackFile};
+use crate::yaml::Problems;
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -52,6 +53,10 @@ enum Command {
     Generate(generate::Args),
     /// The state of principals
     State(state::Args),
+    /// Prints completions for a shell
+    Completions(shell::Completions),
+    /// Prints the manual page
+    Man(shell::Man),
 }
 
 /// How a command ended.
@@ -107,12 +112,11 @@ fn load(path: &Path) -> Result<Loaded, Problems> {
     Ok(loaded)
 }
 
-/// What the loops need, of a configuration. Packs are parsed here: the configuration knows no rules.
-fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
-    let catalogue = catalogue(&config.packs)?;
-    let digests =
-        Digests { config: config.digest, packs: catalogue.digest().to_owned(), policy: config.policy.digest.clone() };
-    Ok(Pipeline {
+/// What the loops need, of a configuration.
+fn pipeline_of(config: Config) -> Pipeline {
+    let packs = config.catalogue.digest().to_owned();
+    let digests = Digests { config: config.digest, packs, policy: config.policy.digest.clone() };
+    Pipeline {
         kafka: config.kafka,
         inputs: config.input.into_iter().map(|input| Input { topic: input.name, format: input.format }).collect(),
         input_start: match config.input_start {
@@ -123,29 +127,16 @@ fn pipeline_of(config: Config) -> anyhow::Result<Pipeline> {
             configuration::OutOfRange::Fail => OutOfRange::Fail,
             configuration::OutOfRange::Earliest => OutOfRange::Earliest,
         },
+        bounds: config.bounds,
         clickhouse: config.clickhouse,
+        group: config.group,
         mask_key: config.mask_key,
-        catalogue,
+        catalogue: config.catalogue,
         policy: config.policy,
         alert: config.alert,
         detect_threads: config.detect_threads,
         digests,
-    })
-}
-
-/// The rules of a configuration's packs.
-fn catalogue(packs: &[Pack]) -> anyhow::Result<Catalogue> {
-    let mut files = Vec::new();
-    for pack in packs {
-        match pack {
-            Pack::Default => files.extend_from_slice(BUILT_IN),
-            Pack::File(file) => files.push(PackFile { name: &file.name, text: &file.text }),
-        }
     }
-    Catalogue::load(&files).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Usage(lines.join("\n")).into()
-    })
 }
 
 /// Sends log lines to stderr: text, or JSON. `RUST_LOG` narrows or widens them. Once a process has a log, whatever goes
@@ -193,6 +184,8 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(args),
         Command::Generate(args) => generate::run(args),
         Command::State(args) => state::run(args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 
@@ -249,6 +242,11 @@ mod tests {
             "weir scan -c f --format openai --envelope kcat --output ndjson --all --fail-on high a b -",
             "weir scan --fail-on 4",
             "weir check -c f",
+            "weir check -c f --output json",
+            "weir check -c f --connect --role store",
+            "weir run -c f --log-format text",
+            "weir completions bash",
+            "weir man --into folder",
             "weir config schema",
             "weir config effective -c f",
             "weir rules list",

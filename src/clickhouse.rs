@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod insert;
+pub mod probe;
 pub mod query;
 pub mod schema;
 mod tls;

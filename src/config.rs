@@ -1,35 +1,34 @@
 //! The configuration: the only place of weir that reads files and the environment.
 //!
-//! A pipeline file is read in four steps, each a file of this room: YAML to a tree of nodes with places
-//! (`tree.rs`); `${…}` replaced in its scalars, so that a value can never change the structure (`fill.rs`);
-//! the tree to the sections that a person writes (`written.rs`, by `section.rs` and `leaf.rs`); and these to
-//! [`Config`], which holds what each room needs (`resolve.rs`). Whatever is wrong comes back at once, each
-//! with its line, its column and a remedy (`problem.rs`).
+//! A pipeline file is read in four steps: YAML to a tree of nodes with places ([`crate::yaml`]); `${…}` replaced in
+//! its scalars, so that a value can never change the structure (`fill.rs`); the tree to the sections that a person
+//! writes (`written.rs`, of the values in `leaf.rs`); and these to [`Config`], which holds what each room needs
+//! (`resolve.rs`). Packs and policy are read along. Whatever is wrong with any of these files comes back at once, each
+//! with its line, its column and a remedy.
 //!
-//! This room does not connect to anything: whether the brokers answer is for those who use it. It does not read
-//! the content of packs and policies either, beyond fetching their text.
+//! This room does not connect to anything: whether the brokers answer is for those who use it.
 
 mod fill;
 mod leaf;
-mod problem;
 mod properties;
 mod resolve;
-mod section;
+mod schema;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod written;
 
-pub use problem::{Place, Problem, Problems};
-
-use crate::decode::Format;
+use crate::decode::{self, Format};
 use crate::model::evidence::MaskKey;
+use crate::pipeline::store::GroupBounds;
 use crate::policy::Policy;
+use crate::rules::Catalogue;
+use crate::yaml::section::Written as _;
+use crate::yaml::{self, Node, Place, Problem, Problems, Value};
 use crate::{alert, clickhouse, kafka};
+pub use schema::schema;
+
 use fill::Sources;
-use section::Written;
 use std::path::Path;
-use tree::{Node, Value};
 use written::Pipeline;
 
 /// Everything that a running weir needs to know, gathered from each room's own `Config`.
@@ -40,14 +39,17 @@ pub struct Config {
     pub input: Vec<InputTopic>,
     pub input_start: Start,
     pub out_of_range: OutOfRange,
+    /// How much one event may be.
+    pub bounds: decode::Bounds,
     pub clickhouse: clickhouse::Config,
+    /// When store inserts what it gathered.
+    pub group: GroupBounds,
     /// The key of every hash; none without `redaction.hmac_key_file`.
     pub mask_key: MaskKey,
-    /// In the order of the file.
-    pub packs: Vec<Pack>,
+    /// The rules of all packs.
+    pub catalogue: Catalogue,
+    /// Empty without a policy file.
     pub policy: Policy,
-    /// The policy as it was read; `None` without one.
-    pub policy_file: Option<NamedText>,
     pub alert: alert::Config,
     /// Threads of detect; `auto` is resolved.
     pub detect_threads: usize,
@@ -72,23 +74,6 @@ pub struct InputTopic {
 }
 
 pub use leaf::{OutOfRange, Start};
-
-/// Where rules come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pack {
-    /// The packs that are built in.
-    Default,
-    /// One file of rules.
-    File(NamedText),
-}
-
-/// A file that was read for another room to parse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedText {
-    /// The path, for messages.
-    pub name: String,
-    pub text: String,
-}
 
 /// A configuration that may be used, and how to show it.
 pub struct Loaded {
@@ -124,56 +109,52 @@ impl Config {
     }
 }
 
-/// The JSON Schema of a pipeline file.
-pub fn schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(Pipeline);
-    schema.insert("title".to_owned(), "weir pipeline".into());
-    schema.to_value()
-}
-
 fn load_text(file: &str, source: &str, sources: &Sources<'_>) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
-    let root = match tree::parse(source, sources, &mut problems) {
+    let mut root = match yaml::parse(source, &mut problems) {
         Ok(root) => root,
         Err(problem) => return Err(Problems::new(file, source, vec![problem], |line| may_be_secret(source, line))),
     };
-    let hidden = secret_lines(&root);
-    let loaded =
-        Pipeline::read(&root, &mut problems).and_then(|written| resolve::resolve(written, sources, &mut problems));
+    fill::fill_all(&mut root, sources, &mut problems);
+    let hidden = yaml::lines_of(&root, is_secret);
+    let mut elsewhere = Problems::default();
+    let loaded = Pipeline::read(&root, &mut problems)
+        .and_then(|written| resolve::resolve(written, sources, &mut problems, &mut elsewhere));
+    let mut all = Problems::new(file, source, problems, |line| hidden.iter().any(|lines| lines.contains(&line)));
+    all.append(elsewhere);
     match loaded {
-        Some(loaded) if problems.is_empty() => Ok(loaded),
-        _ => Err(Problems::new(file, source, problems, |line| hidden.iter().any(|lines| lines.contains(&line)))),
+        Some(loaded) if all.is_empty() => Ok(loaded),
+        _ => Err(all),
     }
 }
 
-/// The lines that hold a secret in plain, which no excerpt may show.
-fn secret_lines(root: &Node) -> Vec<std::ops::RangeInclusive<usize>> {
-    let mut lines = Vec::new();
-    root.visit(&mut |node| {
-        let (has_literal, is_url) = match &node.value {
-            Value::Scalar(scalar) => (scalar.has_literal, scalar.text.contains("://") && scalar.text.contains('@')),
-            Value::Unfilled => (true, false),
-            Value::Null | Value::List(_) | Value::Map(_) => return,
-        };
-        // Everything below a secret's key is one, should it be a list by mistake.
-        if has_literal && (is_url || properties::is_secret(&node.path)) {
-            lines.push(node.place.line..=node.place.line);
-            lines.push(node.lines.clone());
-        }
-    });
-    lines
+/// Whether a scalar holds a secret in plain, so that no excerpt may show its lines. Everything below a secret's key
+/// is one, should it be a list by mistake.
+fn is_secret(node: &Node) -> bool {
+    let (has_literal, is_url) = match &node.value {
+        Value::Scalar(scalar) => (scalar.has_literal, properties::holds_credentials(&scalar.text)),
+        Value::Unfilled => (true, false),
+        Value::Null | Value::List(_) | Value::Map(_) => return false,
+    };
+    has_literal && (is_url || properties::is_secret(&node.path))
 }
 
 /// The same for a file that is no YAML, where only words can tell: a line that names a secret, and what follows
 /// it up to the next key.
 fn may_be_secret(source: &str, line: usize) -> bool {
+    let is_pipeline =
+        ["kafka:", "input:", "clickhouse:"].iter().any(|key| source.lines().any(|line| line.starts_with(key)));
+    if !is_pipeline {
+        // Any other file may be a secret as a whole.
+        return true;
+    }
     let mut inside = false;
     for text in source.lines().take(line) {
         let begins_key = text.split_once(':').is_some_and(|(key, _)| {
             let key = key.trim_start_matches([' ', '-', '{']);
             !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
         });
-        if properties::is_secret(text) || text.contains("://") && text.contains('@') {
+        if properties::is_secret(text) || properties::holds_credentials(text) {
             inside = true;
         } else if begins_key {
             inside = false;

@@ -6,9 +6,9 @@
 //! [`Reject`], and its detail holds weir's own words and numbers, never the payload's.
 //!
 //! Everything is borrowed from the payload or lives in the arena, and every size is bounded (limits.rs). What is
-//! decoded depends on the record alone: no clock, no configuration but the topic's format. Encoded layers inside a
-//! text (base64 and the like) are detection's business. A streamed response is put together before anything looks at
-//! it, so that a value cut in two by chunks is whole again, and places in it are places in the whole.
+//! decoded depends on the record alone: no clock, no configuration but the topic's format and [`Bounds`]. Encoded layers
+//! inside a text (base64 and the like) are detection's business. A streamed response is put together before anything
+//! looks at it, so that a value cut in two by chunks is whole again, and places in it are places in the whole.
 
 mod anthropic;
 mod blocks;
@@ -42,6 +42,20 @@ closed_set! {
     Format { Auto = 1 "auto", Native = 2 "native", OpenAi = 3 "openai", Anthropic = 4 "anthropic" }
 }
 
+/// How much one event may be. Within limits.rs; the configuration sees to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of the record's value.
+    pub event_bytes: usize,
+    pub interactions: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { event_bytes: limits::EVENT_MAX_BYTES, interactions: limits::INTERACTIONS_PER_EVENT }
+    }
+}
+
 /// What was made of an event.
 pub struct Decoded<'e> {
     /// Never empty. Their `index` is their place in the event, skipped ones counted.
@@ -62,10 +76,10 @@ pub struct Skipped {
 /// Decodes an event. The record's own header decides the format, if it names one; else `format`, its topic's.
 ///
 /// The event's timestamp must be the record's: event times are clamped to it.
-pub fn decode<'e>(event: &Event<'e>, format: Format, arena: &'e Bump) -> Result<Decoded<'e>, Reject> {
-    let text = text_of(event)?;
+pub fn decode<'e>(event: &Event<'e>, format: Format, bounds: Bounds, arena: &'e Bump) -> Result<Decoded<'e>, Reject> {
+    let text = text_of(event, bounds)?;
     let format = event.format_header.and_then(format_named).unwrap_or(format);
-    let source = Source { event, format, arena };
+    let source = Source { event, format, bounds, arena };
     if format != Format::Native && sse::is_stream(text) {
         return source.stream(|_| Chunks::of_text(text, arena));
     }
@@ -84,12 +98,12 @@ pub fn decode<'e>(event: &Event<'e>, format: Format, arena: &'e Bump) -> Result<
 }
 
 /// The payload as text, within bounds and not blank.
-fn text_of<'e>(event: &Event<'e>) -> Result<&'e str, Reject> {
+fn text_of<'e>(event: &Event<'e>, bounds: Bounds) -> Result<&'e str, Reject> {
     let Some(payload) = event.payload else {
         return Err(Reject::new(Reason::Empty, "the record has no value"));
     };
-    if payload.len() > limits::EVENT_MAX_BYTES {
-        let detail = format!("{} bytes; {} are the most", payload.len(), limits::EVENT_MAX_BYTES);
+    if payload.len() > bounds.event_bytes {
+        let detail = format!("{} bytes; {} are the most (limits.event_size)", payload.len(), bounds.event_bytes);
         return Err(Reject::new(Reason::TooLarge, detail));
     }
     let text = std::str::from_utf8(payload)
@@ -115,12 +129,13 @@ struct Records<'e> {
     records: Leaf<'e>,
 }
 
-type Elements<'e> = List<Leaf<'e>, { limits::INTERACTIONS_PER_EVENT }>;
+type Elements<'e> = List<Leaf<'e>, { limits::INTERACTIONS_CEILING }>;
 
 /// An event on its way through the decoders.
 struct Source<'s, 'e> {
     event: &'s Event<'e>,
     format: Format,
+    bounds: Bounds,
     arena: &'e Bump,
 }
 
@@ -157,8 +172,8 @@ impl<'e> Source<'_, 'e> {
         if elements.items.first().is_some_and(|first| self.is_chunk(first.json())) {
             return self.stream(|context| Chunks::of_array(array, context));
         }
-        if elements.more {
-            return Err(too_many());
+        if elements.more || elements.items.len() > self.bounds.interactions {
+            return Err(self.too_many());
         }
         self.each(elements.items.iter().map(|element| element.json()))
     }
@@ -173,10 +188,10 @@ impl<'e> Source<'_, 'e> {
         if lines().next().is_some_and(|line| self.is_chunk(line)) {
             return self.stream(|_| Chunks::of_text(text, self.arena));
         }
-        if lines().nth(limits::INTERACTIONS_PER_EVENT).is_some() {
+        if lines().nth(self.bounds.interactions).is_some() {
             // A torn document of many lines is more likely than so large a batch, if its first line is no value.
             let first = lines().next().is_some_and(|line| outline(line).end.is_some());
-            return Err(if first { too_many() } else { whole });
+            return Err(if first { self.too_many() } else { whole });
         }
         // The first line's fault is told, unless the text is a torn document.
         self.each(lines()).map_err(|first| if is_one { whole } else { first })
@@ -200,6 +215,12 @@ impl<'e> Source<'_, 'e> {
         }
         let first = skipped.into_iter().next().map(|skipped| skipped.reject);
         Err(first.unwrap_or_else(|| Reject::new(Reason::NoInteraction, "the event holds an empty array")))
+    }
+
+    fn too_many(&self) -> Reject {
+        let most = self.bounds.interactions;
+        let detail = format!("more than {most} interactions in one event (limits.interactions_per_event)");
+        Reject::new(Reason::TooManyInteractions, detail)
     }
 
     fn interaction(&self, text: &'e str, seen: &Outline, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
@@ -235,11 +256,6 @@ fn honest(interaction: Interaction<'_>) -> Interaction<'_> {
         ContentState::Full if !read => Interaction { content_state: ContentState::Absent, ..interaction },
         _ => interaction,
     }
-}
-
-fn too_many() -> Reject {
-    let detail = format!("more than {} interactions in one event", limits::INTERACTIONS_PER_EVENT);
-    Reject::new(Reason::TooManyInteractions, detail)
 }
 
 #[cfg(test)]

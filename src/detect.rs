@@ -50,7 +50,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use settle::Found;
 
-const _: () = assert!(limits::EVENT_MAX_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
+const _: () = assert!(limits::EVENT_CEILING_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
 
 /// The rules of a catalogue, compiled. Shared by reference; what a scan writes to is its [`Scratch`].
 pub struct Scanner {

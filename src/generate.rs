@@ -491,7 +491,7 @@ fn bytes_of(tokens: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Format, decode};
+    use crate::decode::{Bounds, Format, decode};
     use crate::model::{Event, Position};
     use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
     use std::num::NonZeroU32;
@@ -626,7 +626,7 @@ mod tests {
                     payload: Some(&event.payload),
                     format_header: None,
                 };
-                let decoded = decode(&record, Format::Auto, &arena);
+                let decoded = decode(&record, Format::Auto, Bounds::default(), &arena);
                 let truth = event.truth.as_ref();
                 match truth.and_then(|truth| truth.expected_reject) {
                     Some(reason) => assert_eq!(decoded.err().unwrap().reason.name(), reason),

@@ -11,6 +11,7 @@ pub mod door;
 pub mod feeder;
 mod orphans;
 pub mod outage;
+pub mod probe;
 pub mod producer;
 pub mod reach;
 pub mod topics;

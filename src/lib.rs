@@ -50,6 +50,8 @@
 pub mod limits;
 pub mod faults;
 pub mod model;
+pub mod yaml;
+pub mod probe;
 pub mod rules;
 pub mod policy;
 pub mod decode;

@@ -4,12 +4,23 @@
 //! bounds are checked when the crate is compiled. Nothing here is read from a file: what a user may change
 //! is in the configuration, which is checked against these.
 
-/// Largest event that is decoded, in bytes of its value. Kafka's usual `message.max.bytes` is 1 MiB; gateways
-/// that log whole conversations raise it to a few.
+/// Largest event that is decoded unless the configuration says otherwise, in bytes of its value. Kafka's usual
+/// `message.max.bytes` is 1 MiB; gateways that log whole conversations raise it to a few.
 pub const EVENT_MAX_BYTES: usize = 4 << 20;
 
-/// Most interactions that one event may carry. OTLP batches carry tens; a thousand bounds what one record costs.
+/// What a configuration may raise [`EVENT_MAX_BYTES`] to. Detect works through an event between two polls and holds
+/// what it found in the open transaction: this much is well below a second and some hundred MiB at the very worst.
+pub const EVENT_CEILING_BYTES: usize = 16 << 20;
+
+/// What a configuration may lower [`EVENT_MAX_BYTES`] to: below it nearly every call would be a dead letter.
+pub const EVENT_FLOOR_BYTES: usize = 1 << 10;
+
+/// Most interactions that one event may carry unless the configuration says otherwise. OTLP batches carry tens; a
+/// thousand bounds what one record costs.
 pub const INTERACTIONS_PER_EVENT: usize = 1_000;
+
+/// What a configuration may raise [`INTERACTIONS_PER_EVENT`] to.
+pub const INTERACTIONS_CEILING: usize = 10_000;
 
 /// Most messages of one interaction. Agents resend long histories; past this the rest is not looked at,
 /// and the interaction says so.
@@ -55,10 +66,19 @@ pub const THROTTLES_PER_PRINCIPAL: usize = 32;
 /// librdkafka's fetch buffer of one consumer, in KiB: the only queue between Kafka and a loop.
 pub const FETCH_BUFFER_KIB: usize = 8 << 10;
 
-/// A group that the store loop inserts at once: its bytes (compressed) and its age.
+/// When the store loop inserts a group unless the configuration says otherwise: at so many bytes (compressed), or at
+/// the age of [`GROUP_MAX_AGE_MS`].
 pub const GROUP_MAX_BYTES: usize = 8 << 20;
 /// See [`GROUP_MAX_BYTES`].
 pub const GROUP_MAX_AGE_MS: u64 = 1_000;
+
+/// What a configuration may set [`GROUP_MAX_BYTES`] to. A group is held twice while it is sent, for each partition of
+/// the outbox; and below the size of a block every record would be a group.
+pub const GROUP_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
+
+/// What a configuration may set [`GROUP_MAX_AGE_MS`] to. A shorter one only makes more parts to merge; a longer one
+/// keeps rows back for no gain, since the size is what completes a group under load.
+pub const GROUP_AGE_MS: std::ops::RangeInclusive<u64> = 50..=60_000;
 
 /// Most metadata that Kafka keeps with a committed offset, in bytes (`offset.metadata.max.bytes` less one).
 pub const OFFSET_METADATA_MAX_BYTES: usize = 4_095;
@@ -70,5 +90,9 @@ pub const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
 pub const RESTORE_WAIT_MS: u64 = TRANSACTION_TIMEOUT_MS + 20_000;
 
 const _: () = assert!(RECORD_MAX_BYTES < 1 << 20);
+const _: () = assert!(EVENT_FLOOR_BYTES <= EVENT_MAX_BYTES && EVENT_MAX_BYTES <= EVENT_CEILING_BYTES);
+const _: () = assert!(INTERACTIONS_PER_EVENT <= INTERACTIONS_CEILING);
+const _: () = assert!(*GROUP_BYTES.start() <= GROUP_MAX_BYTES && GROUP_MAX_BYTES <= *GROUP_BYTES.end());
+const _: () = assert!(*GROUP_AGE_MS.start() <= GROUP_MAX_AGE_MS && GROUP_MAX_AGE_MS <= *GROUP_AGE_MS.end());
 const _: () = assert!(REPORT_CONFIDENCE_PERMILLE <= 1_000);
 const _: () = assert!(HITS_PER_INTERACTION * 512 < RECORD_MAX_BYTES, "facts of one interaction fit a record");

@@ -88,7 +88,11 @@ pub struct Pipeline {
     pub inputs: Vec<Input>,
     pub input_start: InputStart,
     pub out_of_range: OutOfRange,
+    /// How much one event may be.
+    pub bounds: decode::Bounds,
     pub clickhouse: clickhouse::Config,
+    /// When store inserts what it gathered.
+    pub group: store::GroupBounds,
     pub mask_key: model::evidence::MaskKey,
     pub catalogue: rules::Catalogue,
     pub policy: policy::Policy,

@@ -1,14 +1,13 @@
 //! The organisation's AI usage policy: the file as written, and as resolved.
 //!
-//! Only what the stream judges by today is accepted: the version and the hard ceilings of each principal. A key
-//! that is planned but not yet supported is an error that says so, since a policy that is silently without effect
-//! is worse than none. This room reads no file and judges nothing.
+//! Only what the stream judges by today is accepted: the version, who approved it, and the hard ceilings of each
+//! principal. A key of the full policy that is not supported yet is refused by its name, since a policy that is
+//! silently without effect is worse than none. This room reads no file and judges nothing.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_saphyr::{Error, Location, Spanned};
+use crate::yaml::plain::{At, Positive};
+use crate::yaml::section::section;
+use crate::yaml::{PrivateFile, Problem, Problems};
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::num::NonZeroU32;
 
 /// The organisation's AI usage policy, as far as the stream judges by it.
@@ -30,155 +29,70 @@ pub struct Limits {
     pub tokens_per_minute: Option<NonZeroU32>,
 }
 
-/// Why a policy was refused: every problem that could be found in one reading.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct PolicyError {
-    pub problems: Vec<Problem>,
-}
-
-/// One problem of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// From 1; 0 when the problem has no place.
-    pub line: u64,
-    /// From 1, in characters; 0 when the problem has no place.
-    pub column: u64,
-    /// What is wrong and what to do about it.
-    pub message: String,
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            let end = if index + 1 < self.problems.len() { "\n" } else { "" };
-            write!(f, "{problem}{end}")?;
-        }
-        Ok(())
+section! {
+    /// A usage policy.
+    Written {
+        /// Shown beside what was judged by it; any text, usually a date.
+        version: At<String>,
+        /// Who answers for it.
+        approved_by: Option<At<String>>,
+        /// Hard ceilings.
+        limits: WrittenLimits,
     }
+    later ["clauses", "data_classes", "vendors", "rules", "transmission", "training"]
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "policy: {}", self.message),
-            _ => write!(f, "policy: line {}, column {}: {}", self.line, self.column, self.message),
-        }
+section! {
+    /// Hard ceilings.
+    WrittenLimits {
+        /// Of each principal, by event time.
+        per_principal: PerPrincipal,
     }
+    later []
 }
 
-/// The file as written. Keys that are planned are named, so that all of them are reported at once and with their
-/// place; every other key is refused by serde.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    version: Spanned<String>,
-    approved_by: Option<String>,
-    limits: Option<WrittenLimits>,
-    clauses: Planned,
-    data_classes: Planned,
-    vendors: Planned,
-    rules: Planned,
-    transmission: Planned,
-    training: Planned,
+section! {
+    /// Hard ceilings of each principal; what is left out has none.
+    PerPrincipal {
+        /// Calls in a minute.
+        requests_per_minute: Option<At<Positive>>,
+        /// Input and output together.
+        tokens_per_minute: Option<At<Positive>>,
+    }
+    later ["cost_per_day_usd"]
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenLimits {
-    per_principal: Option<WrittenPerPrincipal>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenPerPrincipal {
-    requests_per_minute: Option<NonZeroU32>,
-    tokens_per_minute: Option<NonZeroU32>,
-    cost_per_day_usd: Planned,
-}
-
-/// Keys that are planned and not worth suggesting.
-const PLANNED: [&str; 7] =
-    ["clauses", "data_classes", "vendors", "rules", "transmission", "training", "cost_per_day_usd"];
-
-/// The place of a key that is planned but not supported yet.
-type Planned = Option<Spanned<IgnoredAny>>;
+/// Keys whose values problems may quote. A policy holds no secrets, but the file that was named may be another one.
+const SHOWN: &[&str] = &["version", "approved_by", "requests_per_minute", "tokens_per_minute", "cost_per_day_usd"];
 
 impl Policy {
-    /// Reads a policy file.
-    pub fn parse(text: &str) -> Result<Policy, PolicyError> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        let written: Written = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| PolicyError { problems: vec![problem(&error)] })?;
-        let problems = written.problems();
-        if !problems.is_empty() {
-            return Err(PolicyError { problems });
+    /// Reads a policy file; `name` is for what is wrong with it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn parse(name: &str, text: &str) -> Result<Policy, Problems> {
+        let (mut file, written) = PrivateFile::read::<Written>(name, text, SHOWN);
+        if let Some(version) = written.as_ref().map(|written| &written.version)
+            && version.place.line > 0
+            && version.value.trim().is_empty()
+        {
+            let remedy = "give the policy a version, such as a date";
+            file.problems.push(Problem::new(version.place, "version is empty", remedy));
         }
-        let limits = written.limits.and_then(|limits| limits.per_principal).map_or_else(Limits::default, |written| {
-            Limits { requests_per_minute: written.requests_per_minute, tokens_per_minute: written.tokens_per_minute }
-        });
+        let problems = file.into_problems();
+        let Some(written) = written.filter(|_| problems.is_empty()) else { return Err(problems) };
+        let per_principal = written.limits.per_principal;
+        let ceiling = |written: Option<At<Positive>>| written.map(|at| at.value.0);
         Ok(Policy {
             version: written.version.value,
-            approved_by: written.approved_by.unwrap_or_default(),
-            limits,
+            approved_by: written.approved_by.map(|by| by.value).unwrap_or_default(),
+            limits: Limits {
+                requests_per_minute: ceiling(per_principal.requests_per_minute),
+                tokens_per_minute: ceiling(per_principal.tokens_per_minute),
+            },
             digest: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
-}
-
-impl Written {
-    fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.version.value.trim().is_empty() {
-            let message = "`version` is empty: give the policy a version, as a date".to_owned();
-            problems.push(Problem::at(self.version.referenced, message));
-        }
-        let cost =
-            self.limits.as_ref().and_then(|limits| limits.per_principal.as_ref()).map(|all| &all.cost_per_day_usd);
-        let planned = [
-            ("clauses", Some(&self.clauses)),
-            ("data_classes", Some(&self.data_classes)),
-            ("vendors", Some(&self.vendors)),
-            ("rules", Some(&self.rules)),
-            ("transmission", Some(&self.transmission)),
-            ("training", Some(&self.training)),
-            ("limits.per_principal.cost_per_day_usd", cost),
-        ];
-        for (key, value) in planned {
-            if let Some(Some(value)) = value {
-                let message = format!(
-                    "`{key}` is not supported by this version of weir yet, and would have no effect: remove it"
-                );
-                problems.push(Problem::at(value.referenced, message));
-            }
-        }
-        problems.sort_by_key(|problem| (problem.line, problem.column));
-        problems
-    }
-}
-
-impl Problem {
-    fn at(location: Location, message: String) -> Self {
-        Problem { line: location.line(), column: location.column(), message }
-    }
-}
-
-/// A problem that the parser found, in weir's words where they help more.
-fn problem(error: &Error) -> Problem {
-    let location = error.location().unwrap_or(Location::UNKNOWN);
-    let message = match error.without_snippet() {
-        Error::SerdeUnknownField { field, expected, .. } => {
-            let known: Vec<&str> = expected.iter().copied().filter(|key| !PLANNED.contains(key)).collect();
-            format!("unknown key `{field}`: correct it or remove it (known here: {})", known.join(", "))
-        }
-        Error::SerdeMissingField { field, .. } => format!("the key `{field}` is missing: add it"),
-        other => {
-            let text = other.to_string();
-            // The parser ends its sentence in the place, which stands in front already.
-            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(head, _)| head);
-            format!("{text}: correct the value (see pipelines/policy.yaml for an example)")
-        }
-    };
-    Problem::at(location, message)
 }
 
 #[cfg(test)]
@@ -189,64 +103,82 @@ mod tests {
 
     #[test]
     fn the_example_is_read() {
-        let policy = Policy::parse(EXAMPLE).unwrap();
+        let policy = Policy::parse("policy.yaml", EXAMPLE).unwrap();
         assert_eq!(policy.version, "2026-11-01");
         assert_eq!(policy.approved_by, "security@example.org");
         assert_eq!(policy.limits.requests_per_minute, NonZeroU32::new(120));
         assert_eq!(policy.limits.tokens_per_minute, NonZeroU32::new(200_000));
         assert_eq!(policy.digest.len(), 64);
-        assert_ne!(policy.digest, Policy::parse(&format!("{EXAMPLE}\n")).unwrap().digest);
+        assert_ne!(policy.digest, Policy::parse("policy.yaml", &format!("{EXAMPLE}\n")).unwrap().digest);
     }
 
     #[test]
     fn ceilings_may_be_left_out() {
         for text in ["version: 1", "version: x\nlimits: {}", "version: x\nlimits: { per_principal: {} }"] {
-            assert_eq!(Policy::parse(text).unwrap().limits, Limits::default(), "{text}");
+            assert_eq!(Policy::parse("policy.yaml", text).unwrap().limits, Limits::default(), "{text}");
         }
     }
 
     #[test]
-    fn problems_name_place_and_remedy() {
+    fn problems_come_at_once_with_place_and_remedy() {
         let table = [
             (
                 "versoin: 1",
-                "policy: line 1, column 1: unknown key `versoin`: correct it or remove it (known here: version, approved_by, limits)",
+                vec![
+                    "1:1 version is missing | add it: Shown beside what was judged by it; any text, usually a date.",
+                    "1:1 versoin is not a key that weir knows | did you mean `version`?",
+                ],
             ),
-            ("approved_by: me", "policy: line 1, column 1: the key `version` is missing: add it"),
-            ("version: ''", "policy: line 1, column 10: `version` is empty: give the policy a version, as a date"),
+            ("version: ' '", vec!["1:10 version is empty | give the policy a version, such as a date"]),
             (
-                "version: 1\nlimits: { per_principal: { requests_per_minute: 0 } }",
-                "policy: line 2, column 28: invalid value: integer `0`, expected a nonzero u32: correct the value (see pipelines/policy.yaml for an example)",
-            ),
-            (
-                "version: 1\nlimits:\n  per_principal:\n    tokens_per_minute: many",
-                "policy: line 4, column 24: invalid u32: correct the value (see pipelines/policy.yaml for an example)",
-            ),
-            (
-                "version: 1\nlimits:\n  per_principal:\n    requests_per_hour: 1",
-                "policy: line 4, column 5: unknown key `requests_per_hour`: correct it or remove it (known here: requests_per_minute, tokens_per_minute)",
+                "version: 1\nlimits:\n  per_principal:\n    requests_per_minute: 0\n    tokens_per_minute: [many]\n    requests_per_hour: 5",
+                vec![
+                    "4:26 limits.per_principal.requests_per_minute: `0` is not a whole number of at least one | write a whole number, or leave the key out",
+                    "5:24 limits.per_principal.tokens_per_minute is a list, not a single value | write one value",
+                    "6:5 limits.per_principal.requests_per_hour is not a key that weir knows | did you mean `requests_per_minute`?",
+                ],
             ),
             (
                 "version: 1\nlimits: { per_team: {} }",
-                "policy: line 2, column 11: unknown key `per_team`: correct it or remove it (known here: per_principal)",
+                vec!["2:11 limits.per_team is not a key that weir knows | it may have per_principal"],
             ),
             (
                 "version: 1\nvendors: []\nlimits: { per_principal: { cost_per_day_usd: 50 } }\ntraining: { grace_days: 3 }",
-                "policy: line 2, column 10: `vendors` is not supported by this version of weir yet, and would have no effect: remove it\n\
-                 policy: line 3, column 46: `limits.per_principal.cost_per_day_usd` is not supported by this version of weir yet, and would have no effect: remove it\n\
-                 policy: line 4, column 11: `training` is not supported by this version of weir yet, and would have no effect: remove it",
-            ),
-            (
-                "version: [1",
-                "policy: line 1, column 10: expected string scalar: correct the value (see pipelines/policy.yaml for an example)",
+                vec![
+                    "2:1 vendors is not supported by this version of weir, and would have no effect | leave it out",
+                    "3:28 limits.per_principal.cost_per_day_usd is not supported by this version of weir, and would have no effect | leave it out",
+                    "4:1 training is not supported by this version of weir, and would have no effect | leave it out",
+                ],
             ),
             (
                 "",
-                "policy: line 1, column 1: unexpected end of input: correct the value (see pipelines/policy.yaml for an example)",
+                vec!["0:0 version is missing | add it: Shown beside what was judged by it; any text, usually a date."],
             ),
         ];
         for (text, expected) in table {
-            assert_eq!(Policy::parse(text).unwrap_err().to_string(), expected, "{text}");
+            let problems = Policy::parse("policy.yaml", text).unwrap_err();
+            let line = |problem: &Problem| {
+                let crate::yaml::Place { line, column, .. } = problem.place;
+                format!("{line}:{column} {} | {}", problem.message, problem.remedy)
+            };
+            assert_eq!(problems.list().iter().map(line).collect::<Vec<_>>(), expected, "{text}");
+        }
+    }
+
+    /// Somebody may name the wrong file: of a password's, or of a Kubernetes secret, nothing is printed.
+    #[test]
+    fn another_file_than_a_policy_is_not_quoted() {
+        for text in [
+            "hunter2",
+            "hunter2\n",
+            "- hunter2",
+            "password: hunter2",
+            "data: { password: hunter2 }",
+            "x: [hunter2",
+            "'hunter2",
+        ] {
+            let printed = Policy::parse("policy.yaml", text).unwrap_err().to_string();
+            assert!(!printed.contains("hunter2"), "{printed}");
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod taxonomy;
 mod written;
 
 use crate::model::{Confidence, Direction, Role, RuleInfo, Severity, closed_set};
+use crate::yaml::Problems;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt;
@@ -52,19 +53,6 @@ pub struct PackFile<'a> {
     /// Path as the user knows it: `packs/secrets/acme.yaml`.
     pub name: &'a str,
     pub text: &'a str,
-}
-
-/// What is wrong with a pack, where, and how it is mended.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {message}; {remedy}")]
-pub struct PackError {
-    pub file: String,
-    /// From 1; 0 when the place is not known.
-    pub line: u64,
-    /// From 1, in characters.
-    pub column: u64,
-    pub message: String,
-    pub remedy: String,
 }
 
 closed_set! {
@@ -205,18 +193,16 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// Parses and resolves packs. Reports everything that is wrong with them at once.
-    pub fn load(packs: &[PackFile<'_>]) -> Result<Catalogue, Vec<PackError>> {
-        let mut errors = Vec::new();
-        let mut rules = Vec::new();
-        for pack in packs {
-            resolve::pack(pack, &mut rules, &mut errors);
+    pub fn load(packs: &[PackFile<'_>]) -> Result<Catalogue, Problems> {
+        let mut all = resolve::Packs::default();
+        packs.iter().for_each(|pack| all.add(pack));
+        all.across();
+        let mut problems = Problems::default();
+        all.files.into_iter().for_each(|file| problems.append(file.into_problems()));
+        if !problems.is_empty() {
+            return Err(problems);
         }
-        resolve::across(&rules, &mut errors);
-        if !errors.is_empty() {
-            errors.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-            return Err(errors);
-        }
-        let mut rules: Vec<Rule> = rules.into_iter().map(|placed| placed.rule).collect();
+        let mut rules: Vec<Rule> = all.rules.into_iter().map(|placed| placed.rule).collect();
         rules.sort_by(|a, b| a.info.id.cmp(&b.info.id));
         let by_id = rules.iter().enumerate().map(|(index, rule)| (rule.info.id.clone(), index)).collect();
         Ok(Catalogue { rules, by_id, digest: digest(packs) })
@@ -224,7 +210,7 @@ impl Catalogue {
 
     /// The packs that the binary carries.
     pub fn built_in() -> Catalogue {
-        Catalogue::load(BUILT_IN).unwrap_or_else(|errors| panic!("a built-in pack is broken: {}", errors[0]))
+        Catalogue::load(BUILT_IN).unwrap_or_else(|errors| panic!("a built-in pack is broken: {errors}"))
     }
 
     /// The rule with this id.

@@ -10,7 +10,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use bumpalo::Bump;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use std::collections::HashMap;
-use weir::decode::{Format, decode};
+use weir::decode::{Bounds, Format, decode};
 use weir::detect::naive::{Naive, Way};
 use weir::detect::{Scanner, Scratch};
 use weir::model::evidence::MaskKey;
@@ -81,7 +81,7 @@ impl Load {
 
     fn decoded<'e>(&'e self, arena: &'e Bump) -> Vec<Interaction<'e>> {
         let each = (0..self.payloads.len()).map(|number| {
-            let decoded = decode(&self.event(number), Format::Auto, arena);
+            let decoded = decode(&self.event(number), Format::Auto, Bounds::default(), arena);
             let decoded = decoded.unwrap_or_else(|reject| panic!("event {number}: {}", reject.detail));
             decoded.interactions.into_iter().next().expect("a decoded event has an interaction")
         });
@@ -154,7 +154,7 @@ impl Bench<'_> {
                 let mut interactions = 0;
                 for number in 0..events {
                     interactions +=
-                        decode(&load.event(number), Format::Auto, &arena).map_or(0, |d| d.interactions.len());
+                        decode(&load.event(number), Format::Auto, Bounds::default(), &arena).map_or(0, |d| d.interactions.len());
                     arena.reset();
                 }
                 assert_eq!(interactions, events);
@@ -357,7 +357,7 @@ impl Bench<'_> {
         let mut arena = Bump::new();
         let mut sum = 0;
         for number in 0..events {
-            if let Ok(decoded) = decode(&load.event(number), Format::Auto, &arena) {
+            if let Ok(decoded) = decode(&load.event(number), Format::Auto, Bounds::default(), &arena) {
                 sum += decoded.interactions.iter().map(&mut *each).sum::<usize>();
             }
             arena.reset();

@@ -37,7 +37,7 @@ enum Action {
 /// Prints or tests.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let catalogue = match &args.config {
-        Some(path) => super::catalogue(&super::load(path)?.config.packs)?,
+        Some(path) => super::load(path)?.config.catalogue,
         None => Catalogue::built_in(),
     };
     let out = &mut io::stdout();

@@ -30,7 +30,7 @@ pub struct Args {
 
 /// The loops of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Role {
+pub(super) enum Role {
     /// All three
     All,
     /// Events to facts
@@ -76,7 +76,7 @@ fn serve(loaded: Loaded, role: Role) -> anyhow::Result<Exit> {
     }
     let (listen, otlp) = (config.listen.clone(), config.otlp.clone());
     let name = config.name.clone();
-    let pipeline = pipeline_of(config)?;
+    let pipeline = pipeline_of(config);
     // Before anything else is begun: a port that is taken often means that the instance runs already.
     let admin = listen.as_deref().map(Admin::bind).transpose()?;
     let telemetry = Arc::new(telemetry::start(&telemetry::Config {

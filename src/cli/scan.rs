@@ -3,7 +3,7 @@
 //! It shows what the stream would find. It does not throttle: that is a matter of alerts, and here there are none.
 
 use super::Exit;
-use crate::decode::{self, Format};
+use crate::decode::{self, Bounds, Format};
 use crate::detect::{Scanner, Scratch};
 use crate::judge::judge;
 use crate::model::evidence::MaskKey;
@@ -80,12 +80,12 @@ fn severity(text: &str) -> Result<Severity, String> {
 
 /// Scans every input and says how it went on stderr.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let (catalogue, policy, key, inputs) = match &args.config {
+    let (catalogue, policy, key, inputs, bounds) = match &args.config {
         Some(path) => {
-            let pipeline = super::pipeline_of(super::load(path)?.config)?;
-            (pipeline.catalogue, pipeline.policy, pipeline.mask_key, pipeline.inputs)
+            let pipeline = super::pipeline_of(super::load(path)?.config);
+            (pipeline.catalogue, pipeline.policy, pipeline.mask_key, pipeline.inputs, pipeline.bounds)
         }
-        None => (Catalogue::built_in(), Policy::default(), MaskKey::none(), Vec::new()),
+        None => (Catalogue::built_in(), Policy::default(), MaskKey::none(), Vec::new(), Bounds::default()),
     };
     let scanner = Scanner::new(&catalogue)?;
     let formats = inputs.into_iter().map(|input| (input.topic, input.format)).collect();
@@ -99,6 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         scratch: Scratch::default(),
         states: HashMap::new(),
         formats,
+        bounds,
         out,
         tally: Tally::default(),
     };
@@ -153,6 +154,7 @@ struct Scan<'s, W> {
     states: HashMap<String, State>,
     /// Formats of the configured topics, for events in an envelope.
     formats: HashMap<String, Format>,
+    bounds: Bounds,
     out: W,
     tally: Tally,
 }
@@ -238,9 +240,9 @@ impl<W: Write> Scan<'_, W> {
             }
         };
         let decoded = if self.args.format == FormatName::Text {
-            decode::decode_text(event, &arena).map(|interaction| (vec![interaction], Vec::new()))
+            decode::decode_text(event, self.bounds, &arena).map(|interaction| (vec![interaction], Vec::new()))
         } else {
-            decode::decode(event, format, &arena)
+            decode::decode(event, format, self.bounds, &arena)
                 .map(|decoded| (decoded.interactions.into_iter().collect(), decoded.skipped))
         };
         match decoded {

@@ -33,7 +33,7 @@ enum Action {
 /// Resets a partition and says what that means.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let Action::Reset { pipeline, partition } = args.action;
-    let pipeline = pipeline_of(pipeline.load()?.config)?;
+    let pipeline = pipeline_of(pipeline.load()?.config);
     reach(&pipeline.kafka, |waiting| eprintln!("{waiting}"))?;
     let done = reset::reset(&pipeline, partition).map_err(|error| explained(&pipeline, error))?;
     let mut out = io::stdout();

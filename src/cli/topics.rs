@@ -42,9 +42,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let (file, apply) = match args.action {
         Action::Plan(file) => (file, false),
         Action::Apply(file) => (file, true),
-        Action::Acls { pipeline, user } => return print_acls(&pipeline_of(pipeline.load()?.config)?, user.as_deref()),
+        Action::Acls { pipeline, user } => return print_acls(&pipeline_of(pipeline.load()?.config), user.as_deref()),
     };
-    let pipeline = pipeline_of(file.load()?.config)?;
+    let pipeline = pipeline_of(file.load()?.config);
     reach(&pipeline.kafka, |waiting| eprintln!("{waiting}"))?;
     let specs = specs(&pipeline.kafka.topics, &inputs(&pipeline));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 pub const SETTINGS_VERSION: u32 = 1;
 
 /// What every insert says in its URL.
-const PINNED: &[(&str, &str)] = &[
+pub(super) const PINNED: &[(&str, &str)] = &[
     // The body is compressed already.
     ("decompress", "1"),
     // One insert is one block and one part: no cut by rows, bytes, threads or a parallel parser.

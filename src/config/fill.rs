@@ -1,9 +1,10 @@
-//! Interpolation: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${file:/path}` and `$$` in one scalar.
+//! Interpolation: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `${file:/path}` and `$$` in the scalars of a tree.
 //!
 //! It works on values after the YAML was parsed, and what it puts in is never read again: neither as YAML, nor
-//! for further `${…}`. So a value from the environment cannot add a key, whatever it holds. It knows nothing
-//! of keys, types or places.
+//! for further `${…}`. So a value from the environment cannot add a key, whatever it holds. Keys are not filled, and
+//! it knows nothing of what they mean.
 
+use crate::yaml::{Node, Problem, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,22 @@ fn reason(error: &std::io::Error) -> String {
         std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// Fills every scalar of a tree; what cannot be filled is a problem, and [`Value::Unfilled`].
+pub fn fill_all(root: &mut Node, sources: &Sources<'_>, problems: &mut Vec<Problem>) {
+    root.visit_mut(&mut |node| {
+        let Value::Scalar(scalar) = &mut node.value else { return };
+        match fill(&scalar.text, sources) {
+            Ok(Filled { text, origins, has_literal }) => {
+                (scalar.text, scalar.origins, scalar.has_literal) = (text, origins, has_literal);
+            }
+            Err(fault) => {
+                problems.push(Problem::new(node.place, format!("{}: {}", node.path, fault.message), fault.remedy));
+                node.value = Value::Unfilled;
+            }
+        }
+    });
 }
 
 /// A scalar after interpolation.
@@ -156,6 +173,7 @@ impl Filled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn filled(text: &str) -> Result<Filled, Fault> {
         let env = |name: &str| match name {
@@ -165,6 +183,72 @@ mod tests {
             _ => None,
         };
         fill(text, &Sources { env: &env, folder: PathBuf::new() })
+    }
+
+    /// Paths and kinds of a tree, and the text of its scalars.
+    fn shape(root: &Node) -> (Vec<String>, Vec<String>) {
+        let (mut paths, mut texts) = (Vec::new(), Vec::new());
+        root.visit(&mut |node| {
+            let kind = match &node.value {
+                Value::Null => "null",
+                Value::Scalar(scalar) => {
+                    texts.push(scalar.text.clone());
+                    "scalar"
+                }
+                Value::Unfilled => "unfilled",
+                Value::List(_) => "list",
+                Value::Map(_) => "map",
+            };
+            paths.push(format!("{} {kind}", node.path));
+        });
+        (paths, texts)
+    }
+
+    /// In every style of a scalar, and as a key.
+    const STYLES: &str = "\
+plain: ${V}
+quoted: '${V}'
+double: \"a ${V} b\"
+flow: { list: ['${V}', x], map: { k: \"${V:-d}\" } }
+block: |
+  first
+  ${V}
+folded: >
+  ${V:?must be set}
+list:
+  - ${V}
+  - { a: '$${V}' }
+'${V}': a key is not filled
+";
+
+    proptest! {
+        /// Whatever a variable holds, the tree has the same nodes, and its text is where it was asked for, unread.
+        #[test]
+        fn no_value_changes_the_structure(
+            value in prop_oneof![
+                "[ -~\\n]{1,40}",
+                r#"[\[\]{}:,#&*!|>'"%@`\n \-?$]{1,20}"#,
+                any::<String>(),
+                Just("x\nadded: { key: 1 }".to_owned()),
+                Just("]\n- y".to_owned()),
+                Just("${OTHER} $$ ${file:/etc/passwd}".to_owned()),
+            ],
+        ) {
+            prop_assume!(!value.is_empty());
+            let tree = |value: &str| {
+                let env = |name: &str| (name == "V").then(|| value.to_owned());
+                let mut problems = Vec::new();
+                let mut root = crate::yaml::parse(STYLES, &mut problems).unwrap();
+                fill_all(&mut root, &Sources { env: &env, folder: PathBuf::new() }, &mut problems);
+                assert_eq!(problems, []);
+                shape(&root)
+            };
+            let (paths, texts) = tree(&value);
+            prop_assert_eq!(&paths, &tree("plain").0);
+            prop_assert_eq!(&texts[0], &value);
+            prop_assert_eq!(&texts[2], &format!("a {value} b"));
+            prop_assert_eq!(texts.iter().filter(|text| text.contains(&value)).count() >= 8, true);
+        }
     }
 
     #[test]

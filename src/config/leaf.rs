@@ -4,11 +4,12 @@
 //! Every one may also be written as `${…}`, so the schemas take such a string where a number or a choice stands.
 //! Checks that need a second key are in `resolve.rs`.
 
-use super::problem::{Place, Problem};
-use super::section::{Written, closest};
-use super::tree::{Node, Value};
 use crate::decode::Format;
+use crate::limits;
 use crate::model::Severity;
+use crate::yaml::plain::{reject, text};
+use crate::yaml::section::{Written, closest};
+use crate::yaml::{Node, Place, Problem};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -45,25 +46,6 @@ macro_rules! leaf {
     };
 }
 pub(super) use leaf;
-
-/// The text of a scalar; anything else is a problem.
-fn text<'n>(node: &'n Node, problems: &mut Vec<Problem>) -> Option<&'n str> {
-    match &node.value {
-        Value::Scalar(scalar) => Some(&scalar.text),
-        Value::Unfilled => None,
-        Value::Null | Value::List(_) | Value::Map(_) => {
-            let message = format!("{} is {}, not a single value", node.path, node.shown());
-            problems.push(Problem::new(node.place, message, "write one value"));
-            None
-        }
-    }
-}
-
-/// Reports that a value is not what it should be.
-fn reject<T>(node: &Node, what: &str, remedy: impl Into<String>, problems: &mut Vec<Problem>) -> Option<T> {
-    problems.push(Problem::new(node.place, format!("{}: {} {what}", node.path, node.shown()), remedy));
-    None
-}
 
 /// Text that is not empty.
 #[derive(Clone, Debug)]
@@ -187,7 +169,42 @@ impl Written for Span {
         Span::from_default(0)
     }
 }
-leaf!(Span, "Span", |span| Span::written(span.ms), { "type": "string", "pattern": r"^[0-9]+(ms|s|m|h|d)$|^\$\{" });
+leaf!(Span, "Span", |span| Span::written(span.ms), { "type": "string", "pattern": r"^[0-9]+ ?(ms|s|m|h|d)$|^\$\{" });
+
+/// A size in bytes: a whole number and a unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub bytes: u64,
+    pub place: Place,
+}
+
+const SIZE_UNITS: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+impl Size {
+    /// How a size is written: in the largest unit that divides it.
+    pub fn written(bytes: u64) -> String {
+        written_with_unit(bytes, SIZE_UNITS)
+    }
+
+    /// See [`Text::from_default`].
+    pub fn from_default(bytes: usize) -> Self {
+        Size { bytes: bytes as u64, place: Place::default() }
+    }
+}
+
+impl Written for Size {
+    fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        match with_unit(text(node, problems)?, SIZE_UNITS) {
+            Some(bytes) => Some(Size { bytes, place: node.place }),
+            None => reject(node, "is not a size", "write a whole number and a unit: 512KiB, 4MiB", problems),
+        }
+    }
+
+    fn stand_in() -> Self {
+        Size::from_default(0)
+    }
+}
+leaf!(Size, "Size", |size| Size::written(size.bytes), { "type": "string", "pattern": r"^[0-9]+ ?(B|KiB|MiB|GiB)$|^\$\{" });
 
 /// A number of whole units: `250ms` in milliseconds. Without a unit it is nothing, but for zero.
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -211,6 +228,7 @@ pub struct Count(pub i32);
 
 /// Most partitions, threads or alerts that a key may ask for: far above sense, so that a slip is caught.
 const COUNT_MAX: i32 = 10_000;
+const _: () = assert!(COUNT_MAX as usize == limits::INTERACTIONS_CEILING, "a count is within its ceiling");
 
 impl Written for Count {
     fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
@@ -294,6 +312,8 @@ pub trait Choice: Copy + 'static {
     fn all() -> Vec<(&'static str, Self)>;
     /// Names of the full configuration that this version does not support.
     const LATER: &'static [&'static str] = &[];
+    /// What is not there yet for them.
+    const MISSING: &'static str = "is not supported by this version of weir";
 }
 
 /// A value of a [`Choice`].
@@ -319,7 +339,7 @@ impl<T: Choice + PartialEq> Written for One<T> {
         let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
         let list = format!("write one of {}", names.join(", "));
         if T::LATER.contains(&written) {
-            return reject(node, "is not supported by this version of weir", list, problems);
+            return reject(node, T::MISSING, list, problems);
         }
         let remedy = match closest(written, &names) {
             Some(name) => format!("did you mean `{name}`? It takes {}", names.join(", ")),
@@ -371,6 +391,23 @@ impl Choice for Format {
     }
 }
 
+/// What is kept of prompts and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// None of their text: sizes, counts, hashes and masked evidence.
+    Metadata,
+}
+
+impl Choice for Content {
+    const WHAT: &'static str = "a choice of what is kept";
+    const LATER: &'static [&'static str] = &["redacted", "full"];
+    const MISSING: &'static str = "is not there yet: this version of weir has no table for text of prompts and answers";
+
+    fn all() -> Vec<(&'static str, Self)> {
+        vec![("metadata", Content::Metadata)]
+    }
+}
+
 /// Declares a choice of this room.
 macro_rules! choice {
     ($(#[doc = $doc:literal])* $name:ident $what:literal { $($variant:ident $text:literal),+ $(,)? }) => {
@@ -416,6 +453,17 @@ choice! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("4MiB", 4 << 20), ("512KiB", 512 << 10), ("1000B", 1_000), ("1GiB", 1 << 30)] {
+            assert_eq!(with_unit(text, SIZE_UNITS), Some(bytes), "{text}");
+            assert_eq!(Size::written(bytes), text);
+        }
+        for text in ["4", "4MB", "4 mib", "-1B", "4.5MiB", "99999999999GiB"] {
+            assert_eq!(with_unit(text, SIZE_UNITS), None, "{text}");
+        }
+    }
 
     #[test]
     fn spans_have_units() {

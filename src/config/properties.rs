@@ -66,6 +66,11 @@ pub fn refused_names() -> Vec<&'static str> {
     REFUSED.iter().flat_map(|(names, _)| names.iter().copied()).collect()
 }
 
+/// Whether a text is an address with a user or a password in it.
+pub fn holds_credentials(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+}
+
 /// Words that make a name that of a secret.
 const SECRET_WORDS: &[&str] = &["password", "passwd", "secret", "token", "credential", "key.pem", "oauthbearer.config"];
 

@@ -1,18 +1,23 @@
 //! From what a person wrote to what the rooms need: the checks that take more than one key, the files that the
 //! configuration names, and the digest under which it goes into the ledger.
 //!
-//! It reads the files, but does not parse them: packs, policy and certificates belong to those who use them.
+//! It reads the files; what packs and policy say is for their rooms to tell, and what certificates hold for the
+//! libraries that use them.
 
 use super::fill::Sources;
-use super::leaf::{Log, Mechanism, Name, One, Span, Text, Threads};
-use super::problem::{Place, Problem};
+use super::leaf::{Log, Mechanism, Name, One, Size, Span, Text, Threads};
 use super::written::{self, DAY_MS, Pipeline};
-use super::{Config, InputTopic, Loaded, NamedText, Pack};
-use crate::limits::TRANSACTION_TIMEOUT_MS;
+use super::{Config, InputTopic, Loaded};
+use crate::decode::Bounds;
+use crate::limits::{self, TRANSACTION_TIMEOUT_MS};
 use crate::model::evidence::MaskKey;
+use crate::pipeline::store::GroupBounds;
 use crate::policy::Policy;
+use crate::rules::{BUILT_IN, Catalogue, PackFile};
+use crate::yaml::{Place, Problem, Problems};
 use crate::{alert, clickhouse, kafka};
 use sha2::{Digest, Sha256};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// A transaction must be committed well before the broker aborts it.
@@ -22,7 +27,7 @@ const COMMIT_INTERVAL_MAX_MS: u64 = TRANSACTION_TIMEOUT_MS / 2;
 const COMMIT_INTERVAL_MIN_MS: u64 = 10;
 
 /// What brokers allow by default (`group.min.session.timeout.ms` and `group.max.session.timeout.ms`).
-const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 6_000..=1_800_000;
+const SESSION_TIMEOUT_MS: RangeInclusive<u64> = 6_000..=1_800_000;
 
 /// A shorter key can be guessed by whoever has the hashes.
 const KEY_MIN_BYTES: usize = 16;
@@ -30,30 +35,38 @@ const KEY_MIN_BYTES: usize = 16;
 /// The last names of weir's own topics, which must not be its input.
 const OWN_TOPICS: &[&str] = &["facts", "state", "outbox", "alerts", "dead-letters"];
 
-/// Resolves a configuration. `None` means that at least one problem was reported.
-pub fn resolve(mut written: Pipeline, sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Option<Loaded> {
-    let mut resolver = Resolver { sources, problems, warnings: Vec::new() };
+/// Resolves a configuration. `None` means that at least one problem was reported: in `problems` those of its own
+/// file, in `elsewhere` those of packs and policy.
+pub fn resolve(
+    mut written: Pipeline,
+    sources: &Sources<'_>,
+    problems: &mut Vec<Problem>,
+    elsewhere: &mut Problems,
+) -> Option<Loaded> {
+    let mut resolver = Resolver { sources, problems, elsewhere, warnings: Vec::new() };
     let digest = digest(&written);
     let instance = resolver.instance(&mut written.kafka);
     let kafka = resolver.kafka(&written, instance);
     let clickhouse = resolver.clickhouse(&written.clickhouse);
+    let group = resolver.group(&written.clickhouse.group);
+    let bounds = resolver.bounds(&written.limits);
     let input = resolver.input(&written);
     let mask_key = resolver.mask_key(written.redaction.hmac_key_file.as_ref());
-    let packs = resolver.packs(&written.detection.packs);
+    let catalogue = resolver.catalogue(&written.detection.packs);
     let policy = resolver.policy(written.policy.as_ref());
     let alert = resolver.alert(&written);
     let warnings = resolver.warnings;
-    let (policy, policy_file) = policy?;
     let config = Config {
-        policy,
-        policy_file,
+        policy: policy?,
         kafka: kafka?,
         clickhouse: clickhouse?,
         input,
         input_start: written.input.start.0,
         out_of_range: written.input.out_of_range.0,
+        bounds,
+        group,
         mask_key: mask_key?,
-        packs,
+        catalogue: catalogue?,
         alert: alert?,
         detect_threads: threads(written.limits.detect_threads),
         log_json: written.telemetry.log == One(Log::Json),
@@ -65,11 +78,6 @@ pub fn resolve(mut written: Pipeline, sources: &Sources<'_>, problems: &mut Vec<
     };
     let effective = serde_saphyr::to_string(&written).expect("sections are mappings of text and numbers");
     Some(Loaded { config, effective })
-}
-
-/// What the stream judges by; the error says what is wrong with the text.
-fn parse_policy(text: &str) -> Result<Policy, String> {
-    Policy::parse(text).map_err(|error| error.to_string())
 }
 
 fn threads(written: Threads) -> usize {
@@ -94,9 +102,17 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A file that was read.
+struct NamedText {
+    /// Its path, for messages.
+    name: String,
+    text: String,
+}
+
 struct Resolver<'a, 's> {
     sources: &'a Sources<'s>,
     problems: &'a mut Vec<Problem>,
+    elsewhere: &'a mut Problems,
     warnings: Vec<String>,
 }
 
@@ -148,8 +164,8 @@ impl Resolver<'_, '_> {
     fn kafka(&mut self, written: &Pipeline, instance: Option<String>) -> Option<kafka::Config> {
         let kafka = &written.kafka;
         let within = COMMIT_INTERVAL_MIN_MS..=COMMIT_INTERVAL_MAX_MS;
-        self.within("kafka.commit_interval", kafka.commit_interval, within);
-        self.within("kafka.session_timeout", kafka.session_timeout, SESSION_TIMEOUT_MS);
+        self.span_within("kafka.commit_interval", kafka.commit_interval, within);
+        self.span_within("kafka.session_timeout", kafka.session_timeout, SESSION_TIMEOUT_MS);
         let topics = &written.topics;
         Some(kafka::Config {
             brokers: kafka.brokers.0.join(","),
@@ -169,12 +185,37 @@ impl Resolver<'_, '_> {
         })
     }
 
-    fn within(&mut self, path: &str, span: Span, within: std::ops::RangeInclusive<u64>) {
+    fn span_within(&mut self, path: &str, span: Span, within: RangeInclusive<u64>) {
         if !within.contains(&span.ms) {
             let remedy =
                 format!("write a time from {} to {}", Span::written(*within.start()), Span::written(*within.end()));
             self.refuse::<()>(span.place, format!("{path} is out of bounds"), remedy);
         }
+    }
+
+    /// The bytes of a size that is in bounds; its place is the problem's otherwise.
+    fn size_within(&mut self, path: &str, size: Size, within: RangeInclusive<usize>) -> usize {
+        let bytes = usize::try_from(size.bytes).unwrap_or(usize::MAX);
+        if !within.contains(&bytes) {
+            let bound = |bytes: usize| Size::written(bytes as u64);
+            let remedy = format!("write a size from {} to {}", bound(*within.start()), bound(*within.end()));
+            self.refuse::<()>(size.place, format!("{path} is out of bounds"), remedy);
+        }
+        bytes
+    }
+
+    fn group(&mut self, written: &written::Group) -> GroupBounds {
+        self.span_within("clickhouse.group.age", written.age, limits::GROUP_AGE_MS);
+        let bytes = self.size_within("clickhouse.group.size", written.size, limits::GROUP_BYTES);
+        GroupBounds { bytes, age_ms: written.age.ms }
+    }
+
+    fn bounds(&mut self, written: &written::Limits) -> Bounds {
+        let sizes = limits::EVENT_FLOOR_BYTES..=limits::EVENT_CEILING_BYTES;
+        let event_bytes = self.size_within("limits.event_size", written.event_size, sizes);
+        // A count is at least one, and its most is the ceiling.
+        let interactions = usize::try_from(written.interactions_per_event.0).unwrap_or(1);
+        Bounds { event_bytes, interactions }
     }
 
     /// TLS and SASL as librdkafka's properties, then those of the file.
@@ -315,17 +356,11 @@ impl Resolver<'_, '_> {
         input
     }
 
-    /// The policy and its file; without one there is nothing to judge by.
-    fn policy(&mut self, written: Option<&Text>) -> Option<(Policy, Option<NamedText>)> {
-        let Some(name) = written else { return Some((Policy::default(), None)) };
+    /// Without one there is nothing to judge by.
+    fn policy(&mut self, written: Option<&Text>) -> Option<Policy> {
+        let Some(name) = written else { return Some(Policy::default()) };
         let file = self.file(name)?;
-        match parse_policy(&file.text) {
-            Ok(policy) => Some((policy, Some(file))),
-            Err(reason) => {
-                let message = format!("`{}` is no policy that weir can use: {reason}", file.name);
-                self.refuse(name.place, message, "mend the policy file")
-            }
-        }
+        Policy::parse(&file.name, &file.text).map_err(|problems| self.elsewhere.append(problems)).ok()
     }
 
     /// Never made up: two instances with two keys would call equal values different.
@@ -359,21 +394,22 @@ impl Resolver<'_, '_> {
         Some(MaskKey::new(&key))
     }
 
-    fn packs(&mut self, written: &[Text]) -> Vec<Pack> {
+    fn catalogue(&mut self, written: &[Text]) -> Option<Catalogue> {
         if written.is_empty() {
             self.warnings.push("detection.packs is empty: nothing is looked for".to_owned());
         }
-        let mut packs = Vec::new();
-        for pack in written {
-            if pack.value == "default" {
-                packs.push(Pack::Default);
-                continue;
-            }
+        let mut own = Vec::new();
+        for pack in written.iter().filter(|pack| pack.value != "default") {
             for path in self.pack_files(pack) {
-                packs.extend(self.text(&path, pack.place).map(Pack::File));
+                own.extend(self.text(&path, pack.place));
             }
         }
-        packs
+        let mut packs: Vec<PackFile<'_>> = Vec::new();
+        if written.iter().any(|pack| pack.value == "default") {
+            packs.extend_from_slice(BUILT_IN);
+        }
+        packs.extend(own.iter().map(|file| PackFile { name: &file.name, text: &file.text }));
+        Catalogue::load(&packs).map_err(|problems| self.elsewhere.append(problems)).ok()
     }
 
     /// The files of a pack: itself, or those of a folder, by name so that their order is the same everywhere.

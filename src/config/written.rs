@@ -5,14 +5,16 @@
 //! `resolve.rs`. Keys under `later` belong to the full configuration and are refused until weir supports them.
 
 use super::leaf::{
-    Choice, Count, HIDDEN, Log, Mechanism, Name, One, OutOfRange, Per, Secret, Span, Start, Text, Threads, leaf,
+    Choice, Content, Count, HIDDEN, Log, Mechanism, Name, One, OutOfRange, Per, Secret, Size, Span, Start, Text,
+    Threads, leaf,
 };
-use super::problem::{Place, Problem};
 use super::properties;
-use super::section::{self, Fields, Written, absent, section};
-use super::tree::{Node, Value};
 use crate::decode::Format;
+use crate::limits;
 use crate::model::Severity;
+use crate::yaml::plain::reject;
+use crate::yaml::section::{Fields, Written, section};
+use crate::yaml::{Node, Place, Problem, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -31,6 +33,8 @@ section! {
         topics: Topics,
         /// Where rows go.
         clickhouse: ClickHouse,
+        /// What is kept of prompts and answers: `metadata`, which is none of their text.
+        content: One<Content> = One(Content::Metadata),
         /// How evidence is made comparable without being readable.
         redaction: Redaction,
         /// What is looked for.
@@ -44,7 +48,7 @@ section! {
         /// What weir tells of itself.
         telemetry: Telemetry,
     }
-    later ["content", "scoring"]
+    later ["scoring"]
 }
 
 section! {
@@ -156,10 +160,23 @@ section! {
         user: Text = Text::from_default("default"),
         /// Best written as `${VAR}` or `${file:/path}`.
         password: Secret = Secret::default(),
+        /// How many rows are inserted at once.
+        group: Group,
         /// How long rows stay.
         retention: Retention,
     }
-    later ["group"]
+    later []
+}
+
+section! {
+    /// How many rows are inserted at once: those of a group, which is complete at an age or at a size.
+    Group {
+        /// How long a row may wait for others.
+        age: Span = Span::from_default(limits::GROUP_MAX_AGE_MS),
+        /// Compressed.
+        size: Size = Size::from_default(limits::GROUP_MAX_BYTES),
+    }
+    later []
 }
 
 section! {
@@ -223,8 +240,12 @@ section! {
     Limits {
         /// Threads of detect: a number, or `auto` for one a core.
         detect_threads: Threads = Threads::Auto,
+        /// The largest event that is looked into; a larger one is a dead letter.
+        event_size: Size = Size::from_default(limits::EVENT_MAX_BYTES),
+        /// Most interactions of one event; one with more is a dead letter.
+        interactions_per_event: Count = Count(limits::INTERACTIONS_PER_EVENT as i32),
     }
-    later ["event_size", "interactions_per_event"]
+    later []
 }
 
 section! {
@@ -248,21 +269,35 @@ leaf!(Brokers, "Brokers", |brokers| brokers.0, { "anyOf": [
     { "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 },
 ] });
 
+fn is_host_and_port(broker: &str) -> bool {
+    let Some((host, port)) = broker.rsplit_once(':') else { return false };
+    let has_scheme = host.contains('/');
+    !host.is_empty() && !has_scheme && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 impl Written for Brokers {
     fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut brokers = Vec::new();
         // One variable may hold several, so each item is split.
-        for text in Vec::<Text>::read(node, problems)? {
+        let before = problems.len();
+        let items = match &node.value {
+            Value::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        for item in items {
+            let Some(text) = Text::read(item, problems) else { continue };
             for broker in text.value.split(',').map(str::trim).filter(|broker| !broker.is_empty()) {
-                let port =
-                    broker.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-                if matches!(port, None | Some(Err(_) | Ok(0))) {
-                    let message = format!("{}: {} is not `host:port`", node.path, node.shown());
-                    problems.push(Problem::new(text.place, message, "write, say, `kafka-0:9092`, without a scheme"));
-                    return None;
+                if is_host_and_port(broker) {
+                    brokers.push(broker.to_owned());
+                } else {
+                    let remedy = "write, say, `kafka-0:9092`, without a scheme";
+                    reject::<()>(item, "is not `host:port`", remedy, problems);
+                    break;
                 }
-                brokers.push(broker.to_owned());
             }
+        }
+        if problems.len() > before {
+            return None;
         }
         if brokers.is_empty() {
             problems.push(Problem::new(node.place, format!("{} names no broker", node.path), "write `host:port`"));
@@ -515,8 +550,9 @@ impl Written for Properties {
                 Secret::read(&entry.node, problems);
                 continue;
             };
-            let is_secret =
-                properties::is_secret(&entry.key) || scalar.origins.iter().any(|from| from.contains("file:"));
+            let is_secret = properties::is_secret(&entry.key)
+                || properties::holds_credentials(&scalar.text)
+                || scalar.origins.iter().any(|from| from.contains("file:"));
             list.push(Property { name: entry.key.clone(), value: scalar.text.clone(), is_secret });
         }
         (problems.len() == before).then_some(Properties(list))

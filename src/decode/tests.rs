@@ -34,7 +34,7 @@ fn event(payload: &[u8]) -> Event<'_> {
 /// Decodes and looks at the result, which lives in an arena.
 fn with<T>(payload: &[u8], look: impl FnOnce(Decoded<'_>) -> T) -> Result<T, Reject> {
     let arena = Bump::new();
-    decode(&event(payload), Format::Auto, &arena).map(look)
+    decode(&event(payload), Format::Auto, Bounds::default(), &arena).map(look)
 }
 
 fn reject(payload: &[u8]) -> Reject {
@@ -223,7 +223,7 @@ fn without_a_timestamp_of_the_record_a_time_stands_as_it_is() {
     let arena = Bump::new();
     let line = br#"{"weir_schema": 1, "time": "1999-01-01T00:00:00Z"}"#;
     let event = Event { timestamp_ms: Event::WITHOUT_TIMESTAMP, ..event(line) };
-    let decoded = decode(&event, Format::Auto, &arena).ok().unwrap();
+    let decoded = decode(&event, Format::Auto, Bounds::default(), &arena).ok().unwrap();
     assert_eq!(decoded.interactions[0].time_ms, 915_148_800_000);
 }
 
@@ -306,7 +306,9 @@ fn rejects_have_reasons_and_quote_nothing() {
     assert_eq!(reject(b"{\"weir_schema\": 1,\n \"x\": oops}").detail, "line 2, column 7: not valid JSON");
     let arena = Bump::new();
     let tombstone = Event { payload: None, ..event(b"") };
-    assert!(decode(&tombstone, Format::Auto, &arena).is_err_and(|reject| reject.reason == Reason::Empty));
+    assert!(
+        decode(&tombstone, Format::Auto, Bounds::default(), &arena).is_err_and(|reject| reject.reason == Reason::Empty)
+    );
 }
 
 #[test]
@@ -340,6 +342,31 @@ fn several_interactions_and_bad_ones_among_them() {
     assert_eq!(reason(b"{}\n{}"), Reason::UnknownFormat);
 }
 
+/// What the configuration says is what counts, to the byte and to the interaction.
+#[test]
+fn bounds_are_those_that_were_given() {
+    let good = r#"{"weir_schema": 1}"#;
+    let within = |text: &str, event_bytes: usize, interactions: usize| {
+        let arena = Bump::new();
+        let bounds = Bounds { event_bytes, interactions };
+        let decoded = decode(&event(text.as_bytes()), Format::Auto, bounds, &arena);
+        decoded.map(|decoded| decoded.interactions.len()).map_err(|reject| (reject.reason, reject.detail))
+    };
+    for text in [format!("[{good},{good}]"), format!("{good}\n{good}")] {
+        let size = text.len();
+        assert_eq!(within(&text, size, 2), Ok(2));
+        let (reason, detail) = within(&text, size - 1, 2).unwrap_err();
+        assert_eq!(reason, Reason::TooLarge);
+        assert!(detail.contains("limits.event_size"), "{detail}");
+        let (reason, detail) = within(&text, size, 1).unwrap_err();
+        assert_eq!(reason, Reason::TooManyInteractions);
+        assert!(detail.contains("more than 1 interactions"), "{detail}");
+    }
+    let many = vec![good; limits::INTERACTIONS_CEILING + 1].join(",");
+    let most = within(&format!("[{many}]"), limits::EVENT_CEILING_BYTES, limits::INTERACTIONS_CEILING);
+    assert_eq!(most.unwrap_err().0, Reason::TooManyInteractions);
+}
+
 #[test]
 fn the_header_decides_the_format() {
     let arena = Bump::new();
@@ -352,7 +379,7 @@ fn the_header_decides_the_format() {
     ];
     for (format_header, format, expected) in table {
         let event = Event { format_header, ..event(b"{\"weir_schema\": 1}") };
-        let found = decode(&event, format, &arena).map(|_| ()).map_err(|reject| reject.reason);
+        let found = decode(&event, format, Bounds::default(), &arena).map(|_| ()).map_err(|reject| reject.reason);
         assert_eq!(found, expected);
     }
 }
@@ -676,7 +703,7 @@ proptest! {
     #[test]
     fn foreign_bytes_never_panic(bytes: Vec<u8>, format in 0..Format::ALL.len()) {
         let arena = Bump::new();
-        let _ = decode(&event(&bytes), Format::ALL[format], &arena);
+        let _ = decode(&event(&bytes), Format::ALL[format], Bounds::default(), &arena);
     }
 
     #[test]
@@ -692,7 +719,7 @@ proptest! {
             if bytes.is_empty() { bytes.push(b' ') }
         }
         let arena = Bump::new();
-        if let Ok(decoded) = decode(&event(&bytes), Format::Auto, &arena) {
+        if let Ok(decoded) = decode(&event(&bytes), Format::Auto, Bounds::default(), &arena) {
             prop_assert!(!decoded.interactions.is_empty());
         }
     }
@@ -796,7 +823,7 @@ fn throughput() {
             .map(|_| {
                 let start = on_core_ns();
                 for _ in 0..ROUNDS {
-                    assert!(decode(&event(text.as_bytes()), Format::Auto, &arena).is_ok());
+                    assert!(decode(&event(text.as_bytes()), Format::Auto, Bounds::default(), &arena).is_ok());
                     arena.reset();
                 }
                 (on_core_ns() - start) as f64 / ROUNDS as f64 / 1_000.0

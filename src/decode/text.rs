@@ -5,6 +5,7 @@
 use bumpalo::Bump;
 use serde::Deserialize;
 
+use super::Bounds;
 use super::context::{Context, Named, part};
 use super::json::{Leaf, Value, outline, parse};
 use crate::model::reject::{Reason, Reject};
@@ -21,8 +22,8 @@ struct Line<'e> {
 }
 
 /// Decodes a line. What an assistant says is output, all else input; a role that weir does not know is the user's.
-pub fn decode_text<'e>(event: &Event<'e>, arena: &'e Bump) -> Result<Interaction<'e>, Reject> {
-    let text = super::text_of(event)?;
+pub fn decode_text<'e>(event: &Event<'e>, bounds: Bounds, arena: &'e Bump) -> Result<Interaction<'e>, Reject> {
+    let text = super::text_of(event, bounds)?;
     outline(text).check_depth()?;
     let line: Line<'e> = parse(text)?;
     let context = &mut Context::new(event, 0, arena);
@@ -72,7 +73,7 @@ mod tests {
     fn a_line_is_one_message() {
         let arena = Bump::new();
         let line = event(br#"{"id": 7, "text": "say \"hi\"", "role": "assistant", "label": "benign"}"#);
-        let interaction = decode_text(&line, &arena).ok().unwrap();
+        let interaction = decode_text(&line, Bounds::default(), &arena).ok().unwrap();
         assert_eq!(interaction.source_id, "7");
         assert_eq!(interaction.messages[0].direction, Direction::Output);
         assert_eq!(interaction.messages[0].parts[0].text.expose(), "say \"hi\"");
@@ -87,7 +88,7 @@ mod tests {
             (b"{", Reason::NotJson),
             (b"", Reason::Empty),
         ] {
-            let reject = decode_text(&event(line), &arena).err().unwrap();
+            let reject = decode_text(&event(line), Bounds::default(), &arena).err().unwrap();
             assert_eq!(reject.reason, reason);
         }
     }

@@ -186,7 +186,7 @@ impl<'p> Detect<'p> {
     ) -> Result<Vec<Reject>, Broken> {
         let Detect { pipeline, scanner, names, arena, scratch, facts: buffer, key, .. } = self;
         faults::panics("fault.detect_panics");
-        let mut decoded = match decode::decode(event, format, arena) {
+        let mut decoded = match decode::decode(event, format, pipeline.bounds, arena) {
             Ok(decoded) => decoded,
             Err(reject) => return Ok(vec![reject]),
         };

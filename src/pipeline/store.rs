@@ -12,6 +12,8 @@ pub mod group;
 pub mod intent;
 mod trouble;
 
+pub use group::GroupBounds;
+
 use super::drain::Stop;
 use super::lag::Lag;
 use super::{Broken, Failure, Pipeline, check_topics, sessions};
@@ -19,12 +21,12 @@ use crate::admin::health::{Pulse, Wait};
 use crate::clickhouse::insert::InsertError;
 use crate::clickhouse::schema::{self, SchemaProof};
 use crate::clickhouse::{Client, Failure as ServerFailure};
+use crate::faults;
 use crate::kafka::outage;
 use crate::kafka::reach::Reach;
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition};
 use crate::telemetry::{KAFKA, TransactionSpan, metrics};
-use crate::{faults, limits};
 use bytes::Bytes;
 use group::{BlockName, Group, OutboxRecord};
 use intent::Intent;
@@ -150,6 +152,7 @@ struct Session<'p> {
     consumer: Consumer,
     deleter: Deleter,
     lanes: Vec<Lane>,
+    bounds: GroupBounds,
     pulse: &'p Pulse,
     lag: Lag,
     /// When the ends of paused partitions were asked for.
@@ -177,7 +180,8 @@ impl<'p> Session<'p> {
         pulse.waits(Wait::Assignment);
         let names = (pipeline.kafka.group_of(MEMBER.stage), pipeline.kafka.member_name(MEMBER));
         let (lanes, lag, ends_asked) = (Vec::new(), Lag::new(MEMBER.stage), Instant::now());
-        Ok(Session { runtime, target, consumer, deleter, lanes, pulse, lag, ends_asked, names })
+        let bounds = pipeline.group;
+        Ok(Session { runtime, target, consumer, deleter, lanes, bounds, pulse, lag, ends_asked, names })
     }
 
     fn run(mut self, stop: &Stop) -> Result<(), Broken> {
@@ -337,8 +341,8 @@ impl<'p> Session<'p> {
 
     /// Takes a lane as far as it goes without waiting.
     fn step(&mut self, lane: &mut Lane, stop: &Stop) -> Result<(), Broken> {
-        lane.gather();
-        if let Some(frozen) = lane.freeze(stop.is_set()) {
+        lane.gather(self.bounds);
+        if let Some(frozen) = lane.freeze(self.bounds, stop.is_set()) {
             self.consumer.pause(&lane.at)?;
             lane.frozen = (Instant::now(), SystemTime::now());
             match frozen {
@@ -488,13 +492,13 @@ impl Lane {
     }
 
     /// Moves waiting records into the open group, as far as they fit.
-    fn gather(&mut self) {
+    fn gather(&mut self, bounds: GroupBounds) {
         let Phase::Gathering { group, since, resumed } = &mut self.phase else { return };
         while let Some(record) = self.waiting.front() {
             let fits = match resumed {
                 Some(intent) => record.offset <= intent.last,
                 None if group.is_empty() => true,
-                None => group.takes(record) && group.last() >= self.ask_below,
+                None => group.takes(record, bounds) && group.last() >= self.ask_below,
             };
             if !fits {
                 return;
@@ -507,7 +511,7 @@ impl Lane {
     }
 
     /// Takes the open group out when it is complete: large enough, old enough, or followed by what does not fit.
-    fn freeze(&mut self, stopping: bool) -> Option<Frozen> {
+    fn freeze(&mut self, bounds: GroupBounds, stopping: bool) -> Option<Frozen> {
         let Phase::Gathering { group, since, resumed } = &mut self.phase else { return None };
         if let Some(intent) = resumed {
             let complete = !self.waiting.is_empty() || !group.is_empty() && group.last() >= intent.last;
@@ -520,8 +524,8 @@ impl Lane {
                 )),
             });
         }
-        let age = since.elapsed() >= Duration::from_millis(limits::GROUP_MAX_AGE_MS);
-        let due = group.bytes() >= limits::GROUP_MAX_BYTES || age || !self.waiting.is_empty();
+        let age = since.elapsed() >= Duration::from_millis(bounds.age_ms);
+        let due = group.bytes() >= bounds.bytes || age || !self.waiting.is_empty();
         // A stop begins nothing new: what was gathered stays in the outbox.
         (due && !group.is_empty() && !stopping).then(|| Frozen::New(std::mem::take(group)))
     }

@@ -4,10 +4,13 @@
 //! It does not run examples: that needs a scanner, and is `weir rules test`.
 
 use super::pattern::Shape;
-use super::{Allow, Context, PackError, PackFile, Pair, Proof, Rule, Trigger, Validator, taxonomy, written};
+use super::written::Word;
+use super::{Allow, Context, PackFile, Pair, Proof, Rule, Trigger, Validator, taxonomy, written};
 use crate::model::{Category, Confidence, Direction, Mask, Role, RuleInfo, Severity};
-use serde_saphyr::{Location, Options, Spanned};
-use std::collections::HashMap;
+use crate::yaml::plain::At;
+use crate::yaml::section::closest;
+use crate::yaml::{Place, PrivateFile, Problem};
+use std::collections::{HashMap, HashSet};
 
 /// Shortest anchor, in bytes: two letters are everywhere.
 const ANCHOR_MIN_BYTES: usize = 3;
@@ -24,42 +27,57 @@ const MASKS: &[(&str, Mask)] =
 /// A resolved rule with the places that checks across packs need.
 pub(super) struct Placed {
     pub rule: Rule,
-    id: Location,
-    pair: Option<Location>,
+    /// Which pack it came from, by its place in the list.
+    pack: usize,
+    id: Place,
+    pair: Option<Place>,
 }
 
-/// Collects the errors of one file.
+/// What is known of all packs so far.
+#[derive(Default)]
+pub(super) struct Packs<'p> {
+    pub files: Vec<PrivateFile<'p>>,
+    pub rules: Vec<Placed>,
+    /// Ids as they were written, of rules that are broken too.
+    ids: HashSet<String>,
+}
+
+/// Collects the problems of one file.
 struct Errors<'a> {
     file: &'a str,
-    all: &'a mut Vec<PackError>,
+    all: &'a mut Vec<Problem>,
 }
 
 impl Errors<'_> {
-    fn add(&mut self, place: Location, message: impl Into<String>, remedy: impl Into<String>) {
-        self.all.push(error(self.file, place, message.into(), remedy.into()));
+    /// What stands in for a value that could not be read has no place, and that it is missing was told already.
+    fn add(&mut self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
+        if place == Place::default() {
+            return;
+        }
+        self.all.push(Problem::new(place, message, remedy));
     }
 
     /// Looks a name up in a closed set.
-    fn named<T>(&mut self, what: &str, word: &Spanned<String>, known: &[(&str, T)]) -> Option<T>
+    fn named<T>(&mut self, what: &str, word: &Word, known: &[(&str, T)]) -> Option<T>
     where
         T: Copy,
     {
         let found = known.iter().find(|(name, _)| *name == word.value).map(|&(_, member)| member);
         if found.is_none() {
             let names: Vec<&str> = known.iter().map(|&(name, _)| name).collect();
-            self.add(
-                word.referenced,
-                format!("there is no {what} `{}`", word.value),
-                format!("use one of {}", names.join(", ")),
-            );
+            let remedy = match closest(&word.value, &names) {
+                Some(name) => format!("did you mean `{name}`? It takes {}", names.join(", ")),
+                None => format!("use one of {}", names.join(", ")),
+            };
+            self.add(word.place, format!("there is no {what} `{}`", word.value), remedy);
         }
         found
     }
 
-    fn confidence(&mut self, share: &Spanned<f64>) -> Confidence {
+    fn confidence(&mut self, share: &At<f64>) -> Confidence {
         if !(0.0..=1.0).contains(&share.value) {
             self.add(
-                share.referenced,
+                share.place,
                 format!("a confidence of {} is outside 0 to 1", share.value),
                 "write a share of one, such as 0.8",
             );
@@ -68,62 +86,43 @@ impl Errors<'_> {
     }
 }
 
-fn error(file: &str, place: Location, message: String, remedy: String) -> PackError {
-    PackError { file: file.to_string(), line: place.line(), column: place.column(), message, remedy }
-}
-
-/// Resolves the rules of one pack.
-pub(super) fn pack(pack: &PackFile<'_>, rules: &mut Vec<Placed>, errors: &mut Vec<PackError>) {
-    let mut options = Options::default();
-    // A snippet would quote the pack, whose examples may be real.
-    options.with_snippet = false;
-    let written: written::Pack = match serde_saphyr::from_str_with_options(pack.text, options) {
-        Ok(written) => written,
-        Err(failure) => {
-            let place = failure.location().unwrap_or(Location::UNKNOWN);
-            let text = failure.render();
-            let message = text.lines().next().unwrap_or_default().to_string();
-            errors.push(error(
-                pack.name,
-                place,
-                message,
-                "mend the YAML; `weir rules show` prints a rule that is right".into(),
-            ));
-            return;
+impl<'p> Packs<'p> {
+    /// Resolves the rules of one more pack.
+    pub fn add(&mut self, pack: &PackFile<'p>) {
+        let (mut file, written) = PrivateFile::read::<written::Pack>(pack.name, pack.text, written::SHOWN);
+        for rule in written.map(|pack| pack.rules).unwrap_or_default() {
+            self.ids.insert(rule.id.value.clone());
+            let mut errors = Errors { file: pack.name, all: &mut file.problems };
+            let before = errors.all.len();
+            let (id, pair) = (rule.id.place, rule.pair.as_ref().map(|pair| pair.with.place));
+            let resolved = resolve(rule, &mut errors);
+            if let Some(rule) = resolved.filter(|_| errors.all.len() == before && id != Place::default()) {
+                self.rules.push(Placed { rule, pack: self.files.len(), id, pair });
+            }
         }
-    };
-    let mut errors = Errors { file: pack.name, all: errors };
-    for rule in written.rules {
-        let before = errors.all.len();
-        let (id, pair) = (rule.id.referenced, rule.pair.as_ref().map(|pair| pair.with.referenced));
-        let resolved = resolve(rule, &mut errors);
-        if let Some(rule) = resolved.filter(|_| errors.all.len() == before) {
-            rules.push(Placed { rule, id, pair });
-        }
+        self.files.push(file);
     }
-}
 
-/// What no file can know alone: ids are unique, and pairs name rules that exist.
-pub(super) fn across(rules: &[Placed], errors: &mut Vec<PackError>) {
-    let mut first: HashMap<&str, &Placed> = HashMap::new();
-    for placed in rules {
-        let id = placed.rule.info.id.as_str();
-        if let Some(other) = first.get(id) {
-            let message = format!("rule `{id}` is already in {} at line {}", other.rule.file, other.id.line());
-            errors.push(error(
-                &placed.rule.file,
-                placed.id,
-                message,
-                "give it another id, or take one of the two out".into(),
-            ));
+    /// What no file can know alone: ids are unique, and pairs name rules that exist.
+    pub fn across(&mut self) {
+        let Packs { files, rules, ids } = self;
+        let mut first: HashMap<&str, &Placed> = HashMap::new();
+        for placed in &*rules {
+            let id = placed.rule.info.id.as_str();
+            if let Some(other) = first.get(id) {
+                let message = format!("rule `{id}` is already in {} at line {}", other.rule.file, other.id.line);
+                let remedy = "give it another id, or take one of the two out";
+                files[placed.pack].problems.push(Problem::new(placed.id, message, remedy));
+            }
+            first.entry(id).or_insert(placed);
         }
-        first.entry(id).or_insert(placed);
-    }
-    for placed in rules {
-        let (Some(pair), Some(place)) = (&placed.rule.pair, placed.pair) else { continue };
-        if !first.contains_key(pair.with.as_str()) {
-            let message = format!("there is no rule `{}` to pair with", pair.with);
-            errors.push(error(&placed.rule.file, place, message, "name a rule of these packs by its id".into()));
+        for placed in &*rules {
+            let (Some(pair), Some(place)) = (&placed.rule.pair, placed.pair) else { continue };
+            if !ids.contains(&pair.with) {
+                let message = format!("there is no rule `{}` to pair with", pair.with);
+                let remedy = "name a rule of these packs by its id";
+                files[placed.pack].problems.push(Problem::new(place, message, remedy));
+            }
         }
     }
 }
@@ -143,7 +142,7 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
         id: written.id.value,
         version: written.version.value,
         category: category?,
-        type_name: written.type_name.value,
+        type_name: written.r#type.value,
         severity: severity?,
         mask: mask?,
     };
@@ -159,8 +158,8 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
         confidence: said.confidence,
         pattern: written.pattern.value,
         shape: shape?,
-        ignore_case: written.ignore_case,
-        group: written.group.map_or(0, |group| group.value),
+        ignore_case: written.ignore_case.value,
+        group: written.group.map_or(0, |group| group.value as usize),
         trigger: trigger?,
         validators: said.validators,
         entropy_min: written.entropy.map(|entropy| entropy.value as f32),
@@ -169,11 +168,11 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
         proof: said.proof,
         pair: said.pair,
         allow: written.allow.map(self::allow).unwrap_or_default(),
-        gives_way: written.gives_way,
+        gives_way: written.gives_way.value,
         roles: said.roles,
         directions: said.directions,
-        examples: written.examples,
-        counter_examples: written.counter_examples,
+        examples: plain_words(written.examples),
+        counter_examples: plain_words(written.counter_examples),
     })
 }
 
@@ -206,11 +205,11 @@ fn said(written: &written::Rule, errors: &mut Errors<'_>) -> Said {
     }
 }
 
-fn all_named<T: Copy>(what: &str, words: &[Spanned<String>], known: &[(&str, T)], errors: &mut Errors<'_>) -> Vec<T> {
+fn all_named<T: Copy>(what: &str, words: &[Word], known: &[(&str, T)], errors: &mut Errors<'_>) -> Vec<T> {
     words.iter().filter_map(|word| errors.named(what, word, known)).collect()
 }
 
-fn plain_words(words: Vec<Spanned<String>>) -> Vec<String> {
+fn plain_words(words: Vec<Word>) -> Vec<String> {
     words.into_iter().map(|word| word.value).collect()
 }
 
@@ -220,10 +219,9 @@ fn members<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str
 
 /// What has to be said and what numbers have to be.
 fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
-    for (what, text) in [("title", &written.title), ("description", &written.description), ("type", &written.type_name)]
-    {
+    for (what, text) in [("title", &written.title), ("description", &written.description), ("type", &written.r#type)] {
         if text.value.trim().is_empty() {
-            errors.add(text.referenced, format!("the {what} is empty"), "say what the rule finds and what it costs");
+            errors.add(text.place, format!("the {what} is empty"), "say what the rule finds and what it costs");
         }
     }
     if let Some(text) = &written.next_step {
@@ -232,59 +230,59 @@ fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
             let message = format!("the next step has {length} characters");
             let remedy =
                 format!("say what to do in at most {NEXT_STEP_MAX_CHARS} characters; the rest is for a runbook");
-            errors.add(text.referenced, message, remedy);
+            errors.add(text.place, message, remedy);
         }
     }
     if written.version.value == 0 {
-        errors.add(written.version.referenced, "versions begin at 1", "write `version: 1`");
+        errors.add(written.version.place, "versions begin at 1", "write `version: 1`");
     }
     if let Some(entropy) = written.entropy.as_ref().filter(|entropy| !(0.0..=8.0).contains(&entropy.value)) {
         errors.add(
-            entropy.referenced,
+            entropy.place,
             format!("no text has {} bits a character", entropy.value),
             "write a number of bits from 0 to 8, such as 3.5",
         );
     }
     for word in &written.stop_words {
         if word.value.is_empty() {
-            errors.add(word.referenced, "an empty stop word stops everything", "take it out");
+            errors.add(word.place, "an empty stop word stops everything", "take it out");
         }
     }
 }
 
-fn check_id(id: &Spanned<String>, category: Category, errors: &mut Errors<'_>) {
+fn check_id(id: &Word, category: Category, errors: &mut Errors<'_>) {
     let rest = id.value.strip_prefix(category.name()).and_then(|rest| rest.strip_prefix('.')).unwrap_or("");
     let fine = !rest.is_empty() && rest.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     if !fine || id.value.len() > 64 {
         let remedy = format!("write it as `{}.some_name`, of at most 64 letters, digits and `_`", category.name());
-        errors.add(id.referenced, format!("`{}` is no id of a rule of category {}", id.value, category.name()), remedy);
+        errors.add(id.place, format!("`{}` is no id of a rule of category {}", id.value, category.name()), remedy);
     }
 }
 
 fn shape(written: &written::Rule, errors: &mut Errors<'_>) -> Option<Shape> {
-    let shape = match Shape::of(&written.pattern.value, written.ignore_case) {
+    let shape = match Shape::of(&written.pattern.value, written.ignore_case.value) {
         Ok(shape) => shape,
         Err(reason) => {
             let remedy = "mend the pattern: it is ASCII unless a class says `(?u:…)`, and matches 1 to 4096 bytes or has no bound";
-            errors.add(written.pattern.referenced, format!("the pattern does not work: {reason}"), remedy);
+            errors.add(written.pattern.place, format!("the pattern does not work: {reason}"), remedy);
             return None;
         }
     };
-    if let Some(group) = written.group.as_ref().filter(|group| group.value > shape.groups) {
+    if let Some(group) = written.group.as_ref().filter(|group| group.value as usize > shape.groups) {
         let message = format!("there is no capture {}: the pattern has {}", group.value, shape.groups);
-        errors.add(group.referenced, message, "number the captures from 1, or leave `group` out");
+        errors.add(group.place, message, "number the captures from 1, or leave `group` out");
     }
     Some(shape)
 }
 
 fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'_>) -> Option<Trigger> {
-    let place = written.pattern.referenced;
+    let place = written.pattern.place;
     match (&written.anchors, &written.trigger) {
         (Some(anchors), None) if !anchors.is_empty() => {
             let before = errors.all.len();
             anchors.iter().for_each(|anchor| check_anchor(anchor, errors));
             let anchors: Vec<String> = anchors.iter().map(|anchor| anchor.value.clone()).collect();
-            if !shape?.always_contains(&anchors, written.ignore_case) {
+            if !shape?.always_contains(&anchors, written.ignore_case.value) {
                 let remedy = "add the literals that are missing, or narrow the pattern";
                 errors.add(place, "the pattern can match without any of the anchors", remedy);
             }
@@ -292,7 +290,7 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
         }
         (None, Some(word)) if word.value == "at_sign" => {
             if !shape?.always_contains(&["@".to_string()], false) {
-                errors.add(word.referenced, "the pattern can match without an `@`", "use anchors instead");
+                errors.add(word.place, "the pattern can match without an `@`", "use anchors instead");
                 return None;
             }
             Some(Trigger::AtSign)
@@ -301,7 +299,7 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
             let shape = shape?;
             if shape.digits_min == 0 || shape.longest_bytes.is_none() {
                 let remedy = "let the pattern demand digits by `[0-9]`, and bound its length";
-                errors.add(word.referenced, "digits cannot gate this pattern", remedy);
+                errors.add(word.place, "digits cannot gate this pattern", remedy);
                 return None;
             }
             Some(Trigger::Digits)
@@ -312,26 +310,25 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
         }
         _ => {
             let remedy = "give it `anchors`, or `trigger: at_sign` or `trigger: digits`, and not both";
-            errors.add(written.id.referenced, "nothing gates this rule, and no rule runs on every text", remedy);
+            errors.add(written.id.place, "nothing gates this rule, and no rule runs on every text", remedy);
             None
         }
     }
 }
 
-fn check_anchor(anchor: &Spanned<String>, errors: &mut Errors<'_>) {
+fn check_anchor(anchor: &Word, errors: &mut Errors<'_>) {
     let text = anchor.value.to_ascii_lowercase();
     if text.len() < ANCHOR_MIN_BYTES || COMMON_ANCHORS.contains(&text.as_str()) {
-        let message = format!("the anchor `{}` is in too many texts", anchor.value);
-        errors.add(anchor.referenced, message, "name a rarer and longer literal of the pattern");
+        errors.add(anchor.place, "this anchor is in too many texts", "name a rarer and longer literal of the pattern");
     }
 }
 
-fn check_ids(what: &str, words: &[Spanned<String>], list: &[(&'static str, &'static str)], errors: &mut Errors<'_>) {
+fn check_ids(what: &str, words: &[Word], list: &[(&'static str, &'static str)], errors: &mut Errors<'_>) {
     for word in words {
         if taxonomy::name_of(list, &word.value).is_none() {
             let known: Vec<&str> = list.iter().map(|&(id, _)| id).collect();
             let message = format!("there is no {what} `{}`", word.value);
-            errors.add(word.referenced, message, format!("use one of {}", known.join(", ")));
+            errors.add(word.place, message, format!("use one of {}", known.join(", ")));
         }
     }
 }
@@ -339,7 +336,7 @@ fn check_ids(what: &str, words: &[Spanned<String>], list: &[(&'static str, &'sta
 fn context(written: &written::Context, errors: &mut Errors<'_>) -> Context {
     for word in &written.words {
         if word.value.trim().is_empty() {
-            errors.add(word.referenced, "an empty context word is always near", "take it out");
+            errors.add(word.place, "an empty context word is always near", "take it out");
         }
     }
     let confidence = errors.confidence(&written.confidence);
@@ -349,7 +346,7 @@ fn context(written: &written::Context, errors: &mut Errors<'_>) -> Context {
 fn pair(written: &written::Pair, errors: &mut Errors<'_>) -> Option<Pair> {
     let confidence = errors.confidence(&written.confidence);
     let severity = errors.named("severity", &written.severity, &members(Severity::ALL, Severity::name))?;
-    Some(Pair { with: written.with.value.clone(), within_bytes: written.within_bytes, severity, confidence })
+    Some(Pair { with: written.with.value.clone(), within_bytes: written.within_bytes.value, severity, confidence })
 }
 
 fn allow(written: written::Allow) -> Allow {

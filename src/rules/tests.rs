@@ -3,6 +3,7 @@
 //! Their examples run there too.
 
 use super::*;
+use crate::yaml::{Place, Problem};
 
 const RULE: &str = "\
 rules:
@@ -24,8 +25,17 @@ rules:
     counter_examples: [acme_, acme_short]
 ";
 
-fn load(text: &str) -> Result<Catalogue, Vec<PackError>> {
+fn load(text: &str) -> Result<Catalogue, Problems> {
     Catalogue::load(&[PackFile { name: "packs/acme.yaml", text }])
+}
+
+/// Each problem in one line, without its excerpt.
+fn lines(problems: &Problems) -> Vec<String> {
+    let line = |problem: &Problem| {
+        let Place { line, column, .. } = problem.place;
+        format!("{}:{line}:{column}: {}; {}", problem.file, problem.message, problem.remedy)
+    };
+    problems.list().iter().map(line).collect()
 }
 
 #[test]
@@ -69,7 +79,7 @@ fn a_rule_resolves() {
 fn errors_name_the_place_and_the_remedy() {
     let table = [
         ("severity: high", "severity: hihg", "8:15", "no severity `hihg`"),
-        ("mask: ends", "mask: end", "10:11", "use one of ends"),
+        ("mask: ends", "mask: end", "10:11", "did you mean `ends`?"),
         ("confidence: 0.9", "confidence: 9", "9:17", "outside 0 to 1"),
         ("[acme_]", "[key]", "12:15", "too many texts"),
         ("[acme_]", "[acne_]", "11:14", "without any of the anchors"),
@@ -81,7 +91,9 @@ fn errors_name_the_place_and_the_remedy() {
         ("CC6.1", "CC1.9", "14:16", "no criterion"),
         ("secret.acme_key", "pii.acme_key", "2:9", "no id of a rule of category secret"),
         ("counter_examples:", "counterexamples:", "17:5", "counterexamples"),
-        ("version: 1", "version: one", "3:14", ""),
+        ("version: 1", "version: one", "3:14", "`one` is not a whole number"),
+        ("examples: [acme_qwertyui,", "examples: [{a: b},", "16:16", "is a mapping, not a single value"),
+        ("    title: Acme key\n", "", "2:5", "rules[0].title is missing"),
         ("references: []", "references: []\n    next_step: ' '", "16:16", "the next step has 0 characters"),
         ("rules:", "rules: [", "", ""),
     ];
@@ -89,7 +101,7 @@ fn errors_name_the_place_and_the_remedy() {
         let errors = load(&RULE.replace(from, to)).unwrap_err();
         let place =
             if place.is_empty() { "packs/acme.yaml:".to_string() } else { format!("packs/acme.yaml:{place}: ") };
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let texts = lines(&errors);
         assert!(texts.iter().any(|text| text.starts_with(&place) && text.contains(says)), "{to}: {texts:#?}");
     }
 }
@@ -97,11 +109,52 @@ fn errors_name_the_place_and_the_remedy() {
 #[test]
 fn all_errors_come_at_once_and_duplicates_are_refused() {
     let broken = RULE.replace("severity: high", "severity: x").replace("mask: ends", "mask: y").replace("CC6.1", "z");
-    assert_eq!(load(&broken).unwrap_err().len(), 3);
+    assert_eq!(load(&broken).unwrap_err().list().len(), 3);
+    // Of every type, and in a file beside one that is no YAML at all.
+    let untyped = RULE.replace("version: 1", "version: x").replace("0.9", "much").replace("examples: [", "exmples: [");
+    let both = [PackFile { name: "a.yaml", text: "rules: [" }, PackFile { name: "b.yaml", text: &untyped }];
+    let found = lines(&Catalogue::load(&both).unwrap_err());
+    let files: Vec<&str> = found.iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(files, ["a.yaml", "b.yaml", "b.yaml", "b.yaml", "b.yaml", "b.yaml", "b.yaml"], "{found:#?}");
     let twice = [PackFile { name: "a.yaml", text: RULE }, PackFile { name: "b.yaml", text: RULE }];
     let errors = Catalogue::load(&twice).unwrap_err();
-    assert_eq!(errors.len(), 1);
-    assert!(errors[0].to_string().starts_with("b.yaml:2:9: rule `secret.acme_key` is already in a.yaml at line 2"));
+    assert_eq!(errors.list().len(), 1);
+    assert!(lines(&errors)[0].starts_with("b.yaml:2:9: rule `secret.acme_key` is already in a.yaml at line 2"));
+}
+
+/// A broken rule is still one to pair with.
+#[test]
+fn a_pair_may_name_a_rule_that_is_broken() {
+    let other = RULE.replace("acme_key", "other_key").replace(
+        "    mask: ends\n",
+        "    mask: ends\n    pair: { with: secret.acme_key, within_bytes: 9, severity: high, confidence: 1 }\n",
+    );
+    let broken = RULE.replace("severity: high", "severity: x");
+    let packs = [PackFile { name: "a.yaml", text: &other }, PackFile { name: "b.yaml", text: &broken }];
+    assert_eq!(lines(&Catalogue::load(&packs).unwrap_err()).len(), 1);
+    let alone = [PackFile { name: "a.yaml", text: &other }];
+    let found = lines(&Catalogue::load(&alone).unwrap_err());
+    assert!(found[0].contains("there is no rule `secret.acme_key` to pair with"), "{found:?}");
+}
+
+/// What a pack holds may be real: nothing but ids, numbers and names of closed sets is printed.
+#[test]
+fn problems_quote_no_text_of_a_pack() {
+    let table = [
+        ("examples: [", "exampels: [hunter2, "),
+        ("counter_examples: [", "counter_examples: [{ hunter2: hunter2 }, "),
+        ("references: []", "references: { a: hunter2 }"),
+        ("examples: [acme_qwertyui,", "examples: ['hunter2, "),
+        ("anchors: [acme_]", "anchors: [hunter2]"),
+        ("pattern: '", "pattern: 'hunter2(("),
+        ("title: Acme key", "title: [hunter2]"),
+        ("rules:", "hunter: hunter2\nrules:"),
+        ("    criteria: [CC6.1]", "    criteria: [CC6.x] # hunter2"),
+    ];
+    for (from, to) in table {
+        let printed = load(&RULE.replace(from, to)).unwrap_err().to_string();
+        assert!(!printed.contains("hunter2"), "{to}: {printed}");
+    }
 }
 
 #[test]

@@ -1,98 +1,158 @@
-//! A pack as written: the YAML, typed only as far as its shape goes. Values that can be wrong in themselves carry
-//! their place, so that the error names it. Unknown keys are errors: a misspelt `counter_examples` must not be a
-//! rule without any.
+//! A pack as written: its keys and their types, each value with its place, so that what is wrong with it names it.
+//! Unknown keys are problems: a misspelt `counter_examples` must not be a rule without any.
+//!
+//! `pipelines/schemas/pack.schema.json` says the same to editors, with the names that `resolve.rs` looks up.
 
-use serde::Deserialize;
-use serde_saphyr::Spanned;
+use crate::yaml::plain::At;
+use crate::yaml::section::section;
 
-type Word = Spanned<String>;
+pub(super) type Word = At<String>;
 
-/// A file of rules.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Pack {
-    pub rules: Vec<Rule>,
+/// The keys whose values may be printed: names of closed sets, numbers and ids. All others may hold what a rule
+/// looks for, and people paste what they found.
+pub(super) const SHOWN: &[&str] = &[
+    "id",
+    "version",
+    "category",
+    "type",
+    "severity",
+    "confidence",
+    "mask",
+    "ignore_case",
+    "group",
+    "trigger",
+    "validators",
+    "validator",
+    "entropy",
+    "within_bytes",
+    "with",
+    "gives_way",
+    "roles",
+    "directions",
+    "taxonomy",
+    "criteria",
+];
+
+section! {
+    /// A file of rules.
+    Pack {
+        /// The rules of this pack.
+        rules: Vec<Rule>,
+    }
+    later []
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rule {
-    pub id: Word,
-    pub version: Spanned<u32>,
-    pub title: Word,
-    pub description: Word,
-    pub category: Word,
-    #[serde(rename = "type")]
-    pub type_name: Word,
-    pub severity: Word,
-    pub confidence: Spanned<f64>,
-    pub mask: Word,
-    pub pattern: Word,
-    #[serde(default)]
-    pub ignore_case: bool,
-    #[serde(default)]
-    pub group: Option<Spanned<usize>>,
-    #[serde(default)]
-    pub anchors: Option<Vec<Word>>,
-    #[serde(default)]
-    pub trigger: Option<Word>,
-    #[serde(default)]
-    pub validators: Vec<Word>,
-    #[serde(default)]
-    pub entropy: Option<Spanned<f64>>,
-    #[serde(default)]
-    pub stop_words: Vec<Word>,
-    #[serde(default)]
-    pub context: Option<Context>,
-    #[serde(default)]
-    pub proof: Option<Proof>,
-    #[serde(default)]
-    pub pair: Option<Pair>,
-    #[serde(default)]
-    pub allow: Option<Allow>,
-    #[serde(default)]
-    pub gives_way: bool,
-    #[serde(default)]
-    pub roles: Vec<Word>,
-    #[serde(default)]
-    pub directions: Vec<Word>,
-    pub taxonomy: Vec<Word>,
-    pub criteria: Vec<Word>,
-    pub references: Vec<Word>,
-    #[serde(default)]
-    pub next_step: Option<Word>,
-    pub examples: Vec<String>,
-    pub counter_examples: Vec<String>,
+section! {
+    /// A rule.
+    Rule {
+        /// `<category>.<name>`, unique over all packs.
+        id: Word,
+        /// Goes up whenever the meaning of the rule changes.
+        version: At<u32>,
+        /// One line for people.
+        title: Word,
+        /// What it is, and what an attacker gains.
+        description: Word,
+        /// What a finding is about.
+        category: Word,
+        /// What was found, for machines: Presidio's name of it where it has one.
+        r#type: Word,
+        /// How bad a finding is.
+        severity: Word,
+        /// From 0 to 1, before context, proof and pair.
+        confidence: At<f64>,
+        /// What evidence shows of a value.
+        mask: Word,
+        /// A regular expression.
+        pattern: Word,
+        /// Whether upper and lower case are the same.
+        ignore_case: At<bool> = At::default(),
+        /// Which capture is the value.
+        group: Option<At<u32>>,
+        /// Literals one of which every match contains.
+        anchors: Option<Vec<Word>>,
+        /// `at_sign` or `digits`, instead of anchors.
+        trigger: Option<Word>,
+        /// Checks that must all hold.
+        validators: Vec<Word> = Vec::new(),
+        /// Least entropy of the value, in bits a character.
+        entropy: Option<At<f64>>,
+        /// Pieces that make a value a placeholder.
+        stop_words: Vec<Word> = Vec::new(),
+        /// Words near by that make it more credible.
+        context: Option<Context>,
+        /// A check that makes it nearly certain.
+        proof: Option<Proof>,
+        /// Another rule whose match near by makes it worse.
+        pair: Option<Pair>,
+        /// Documented examples and test numbers.
+        allow: Option<Allow>,
+        /// Whether a more specific rule wins.
+        gives_way: At<bool> = At::default(),
+        /// Whose messages it looks at; all when absent.
+        roles: Vec<Word> = Vec::new(),
+        /// Input, output or both.
+        directions: Vec<Word> = Vec::new(),
+        /// OWASP LLM Top 10 and MITRE ATLAS ids.
+        taxonomy: Vec<Word>,
+        /// SOC 2 criteria.
+        criteria: Vec<Word>,
+        /// Links.
+        references: Vec<Word>,
+        /// What whoever is woken does first.
+        next_step: Option<Word>,
+        /// Texts that it must find.
+        examples: Vec<Word>,
+        /// Texts that it must not find.
+        counter_examples: Vec<Word>,
+    }
+    later []
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Context {
-    pub words: Vec<Word>,
-    pub confidence: Spanned<f64>,
+section! {
+    /// Words near by that make a match more credible.
+    Context {
+        /// Whole words, in any case.
+        words: Vec<Word>,
+        /// From 0 to 1.
+        confidence: At<f64>,
+    }
+    later []
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Proof {
-    pub validator: Word,
-    pub confidence: Spanned<f64>,
+section! {
+    /// A check that makes a match nearly certain.
+    Proof {
+        /// Its name.
+        validator: Word,
+        /// From 0 to 1.
+        confidence: At<f64>,
+    }
+    later []
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Pair {
-    pub with: Word,
-    pub within_bytes: u32,
-    pub severity: Word,
-    pub confidence: Spanned<f64>,
+section! {
+    /// Another rule whose match near by makes this one worse.
+    Pair {
+        /// Its id.
+        with: Word,
+        /// Greatest distance between the two values.
+        within_bytes: At<u32>,
+        /// How bad both are together.
+        severity: Word,
+        /// From 0 to 1.
+        confidence: At<f64>,
+    }
+    later []
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Allow {
-    #[serde(default)]
-    pub values: Vec<Word>,
-    #[serde(default)]
-    pub containing: Vec<Word>,
+section! {
+    /// Documented examples and test numbers.
+    Allow {
+        /// Whole values.
+        values: Vec<Word> = Vec::new(),
+        /// Pieces of values.
+        containing: Vec<Word> = Vec::new(),
+    }
+    later []
 }

@@ -54,7 +54,7 @@ fn event(payload: &[u8]) -> Event<'_> {
 /// Decodes an event and gives the facts of its interactions, encoded.
 pub fn facts_of(format: Format, payload: &[u8]) -> Vec<Vec<u8>> {
     let arena = bumpalo::Bump::new();
-    let Ok(decoded) = decode(&event(payload), format, &arena) else { return Vec::new() };
+    let Ok(decoded) = decode(&event(payload), format, Bounds::default(), &arena) else { return Vec::new() };
     assert!(!decoded.interactions.is_empty(), "an event of which nothing was made is a reject");
     let indices: Vec<u32> = decoded.interactions.iter().map(|interaction| interaction.index).collect();
     assert!(indices.is_sorted() && decoded.interactions.len() <= limits::INTERACTIONS_PER_EVENT);

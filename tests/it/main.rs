@@ -12,6 +12,7 @@
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
 //! | `closing.rs` | does a consumer close whenever it is asked to |
 //! | `generated.rs` | is all that `weir generate` plants found by `weir scan`, and nothing else |
+//! | `check.rs` | does a look at the servers see what is wrong, and is nobody disturbed by it; do configured sizes take effect |
 //! | `alerts.rs` | do receivers get every kind of alert within their limits, and only committed ones |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
@@ -34,6 +35,7 @@
 //! `cargo build --release --features faults --bin weir-faults`.
 
 mod alerts;
+mod check;
 mod cli;
 mod closing;
 mod crash;

@@ -69,6 +69,21 @@ fn month_of(time_ms: i64) -> Option<i32> {
     Some(i32::from(time.year()) * 12 + i32::from(time.month()))
 }
 
+/// When a group is complete. The configuration keeps both within limits.rs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupBounds {
+    /// Compressed.
+    pub bytes: usize,
+    /// Of its first record, since it came.
+    pub age_ms: u64,
+}
+
+impl Default for GroupBounds {
+    fn default() -> Self {
+        GroupBounds { bytes: limits::GROUP_MAX_BYTES, age_ms: limits::GROUP_MAX_AGE_MS }
+    }
+}
+
 /// A run of records. Once frozen it never changes.
 #[derive(Debug, Default, PartialEq)]
 pub struct Group {
@@ -110,8 +125,8 @@ impl Group {
 
     /// Whether a record may join: another month would make two parts of one insert, which breaks "any row means
     /// all"; and the group has a size.
-    pub fn takes(&self, record: &OutboxRecord) -> bool {
-        self.bytes < limits::GROUP_MAX_BYTES && self.month.is_none_or(|month| month == record.month)
+    pub fn takes(&self, record: &OutboxRecord, bounds: GroupBounds) -> bool {
+        self.bytes < bounds.bytes && self.month.is_none_or(|month| month == record.month)
     }
 
     /// Adds the next record.
@@ -199,11 +214,22 @@ mod tests {
     #[test]
     fn another_month_does_not_join() {
         let mut group = Group::default();
-        assert!(group.takes(&record(1, tables::NAMES[0], 7, b"")));
+        let bounds = GroupBounds::default();
+        assert!(group.takes(&record(1, tables::NAMES[0], 7, b""), bounds));
         group.extend(record(1, tables::NAMES[0], 7, b""));
-        assert!(!group.takes(&record(2, tables::NAMES[0], 8, b"")));
+        assert!(!group.takes(&record(2, tables::NAMES[0], 8, b""), bounds));
         assert_eq!(month_of(1_767_225_599_999), Some(2025 * 12 + 12));
         assert_eq!(month_of(1_767_225_600_000), Some(2026 * 12 + 1));
+    }
+
+    #[test]
+    fn a_group_is_full_at_the_size_that_is_configured() {
+        let mut group = Group::default();
+        group.extend(record(1, tables::NAMES[0], 7, b"rows"));
+        let next = record(2, tables::NAMES[0], 7, b"more");
+        for (bytes, takes) in [(4, false), (5, true)] {
+            assert_eq!(group.takes(&next, GroupBounds { bytes, ..GroupBounds::default() }), takes);
+        }
     }
 
     #[test]

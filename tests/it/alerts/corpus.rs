@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use weir::alert::{self, throttle};
-use weir::decode::{Format, decode};
+use weir::decode::{Bounds, Format, decode};
 use weir::detect::{Scanner, Scratch};
 use weir::judge::judge;
 use weir::model::evidence::MaskKey;
@@ -219,7 +219,7 @@ impl Line<'_> {
         self.offset += 1;
         let event = Event { position, timestamp_ms: time_ms, payload: Some(payload.as_bytes()), format_header: None };
         let (arena, key, teller) = (Bump::new(), MaskKey::new(b"0123456789abcdef"), self.teller);
-        let decoded = decode(&event, Format::Native, &arena).unwrap_or_else(|reject| panic!("{}", reject.detail));
+        let decoded = decode(&event, Format::Native, Bounds::default(), &arena).unwrap_or_else(|reject| panic!("{}", reject.detail));
         let interaction = &decoded.interactions[0];
         let hits = teller.scanner.scan(interaction, &mut Scratch::default());
         let mut facts = Facts::new(interaction, &hits, time_ms, &key);

@@ -2,10 +2,9 @@
 //! reader that reports everything wrong at once, and the JSON Schema for editors.
 //!
 //! serde's own derive was tried on paper: it stops at the first error and names no place for a later check.
-//! Which sections there are is said in `written.rs`.
+//! Which sections there are is said by those who declare them.
 
-use super::problem::{Place, Problem};
-use super::tree::{Entry, Node, Value};
+use super::{Entry, Node, Place, Problem, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
@@ -20,7 +19,7 @@ pub trait Written: Sized + Serialize + JsonSchema {
     }
 
     /// Something in the place of a required value that could not be read, so that everything else can still be
-    /// checked. It never gets into a [`Config`](super::Config): there is a problem already.
+    /// checked. It never gets further: there is a problem already.
     fn stand_in() -> Self;
 }
 
@@ -68,8 +67,12 @@ impl<'n> Fields<'n> {
             Value::Null => &[],
             Value::Unfilled => return None,
             Value::Scalar(_) | Value::List(_) => {
-                let message = format!("{} is {}, not a mapping", title(&node.path), node.shown());
-                problems.push(Problem::new(node.place, message, format!("give it keys: {}", known.join(", "))));
+                let remedy = format!("give it keys: {}", known.join(", "));
+                problems.push(match &*node.path {
+                    // It may be any file, a password's too: nothing of it is quoted, nor its line shown.
+                    "" => Problem::new(Place::default(), "the file is no mapping", remedy),
+                    path => Problem::new(node.place, format!("{path} is {}, not a mapping", node.shown()), remedy),
+                });
                 return None;
             }
         };
@@ -102,15 +105,11 @@ impl<'n> Fields<'n> {
     }
 }
 
-fn title(path: &str) -> &str {
-    if path.is_empty() { "the file" } else { path }
-}
-
 fn unknown(entry: &Entry, known: &[&str], later: &[&str]) -> Problem {
     let path = &entry.node.path;
     if later.contains(&&*entry.key) {
-        let remedy = "leave it out; `weir config schema` lists what is";
-        return Problem::new(entry.key_place, format!("{path} is not supported by this version of weir"), remedy);
+        let message = format!("{path} is not supported by this version of weir, and would have no effect");
+        return Problem::new(entry.key_place, message, "leave it out");
     }
     let remedy = match closest(&entry.key, known) {
         Some(name) => format!("did you mean `{name}`?"),
@@ -152,6 +151,11 @@ impl Field {
     }
 }
 
+/// The key of a field whose name Rust takes for itself: `r#type`.
+pub fn key(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
 /// The JSON Schema of a section.
 pub fn schema(doc: &[&str], fields: Vec<Field>) -> Schema {
     let mut properties = serde_json::Map::new();
@@ -180,15 +184,16 @@ fn sentence(doc: &[&str]) -> String {
 }
 
 /// What the absence of a key means: its default, else what its type says.
+#[doc(hidden)]
 macro_rules! absent {
     ($type:ty) => {
-        <$type as Written>::absent()
+        <$type as $crate::yaml::section::Written>::absent()
     };
     ($type:ty, $default:expr) => {
         Some($default)
     };
 }
-pub(super) use absent;
+pub(crate) use absent;
 
 /// Declares a section: `key: Type` (required, unless its type says otherwise) or `key: Type = default`. Keys
 /// under `later` are refused as not supported yet.
@@ -206,23 +211,24 @@ macro_rules! section {
             $($(#[doc = $field_doc])* pub $field: $type),*
         }
 
-        impl Written for $name {
-            fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
-                let fields = Fields::open(node, &[$(stringify!($field)),*], &[$($later),*], problems)?;
+        impl $crate::yaml::section::Written for $name {
+            fn read(node: &$crate::yaml::Node, problems: &mut Vec<$crate::yaml::Problem>) -> Option<Self> {
+                let known = [$($crate::yaml::section::key(stringify!($field))),*];
+                let fields = $crate::yaml::section::Fields::open(node, &known, &[$($later),*], problems)?;
                 Some($name { $($field: fields.take(
-                    stringify!($field),
+                    $crate::yaml::section::key(stringify!($field)),
                     &[$($field_doc),*],
-                    absent!($type $(, $default)?),
+                    $crate::yaml::section::absent!($type $(, $default)?),
                     problems,
                 )),* })
             }
 
             fn absent() -> Option<Self> {
-                Some($name { $($field: absent!($type $(, $default)?)?),* })
+                Some($name { $($field: $crate::yaml::section::absent!($type $(, $default)?)?),* })
             }
 
             fn stand_in() -> Self {
-                $name { $($field: absent!($type $(, $default)?).unwrap_or_else(<$type>::stand_in)),* }
+                $name { $($field: $crate::yaml::section::absent!($type $(, $default)?).unwrap_or_else(<$type as $crate::yaml::section::Written>::stand_in)),* }
             }
         }
 
@@ -232,15 +238,15 @@ macro_rules! section {
             }
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                let fields = vec![$(section::Field::new::<$type>(
-                    stringify!($field),
+                let fields = vec![$($crate::yaml::section::Field::new::<$type>(
+                    $crate::yaml::section::key(stringify!($field)),
                     &[$($field_doc),*],
-                    absent!($type $(, $default)?),
+                    $crate::yaml::section::absent!($type $(, $default)?),
                     generator,
                 )),*];
-                section::schema(&[$($doc),*], fields)
+                $crate::yaml::section::schema(&[$($doc),*], fields)
             }
         }
     };
 }
-pub(super) use section;
+pub(crate) use section;

@@ -1,10 +1,17 @@
-//! YAML as a tree of nodes that know their place and their path, with interpolation done on its scalars.
+//! Files that people write in YAML: a tree of nodes that know their place and their path, the sections that are
+//! read from it, and the problems that come of it, all of them at once.
 //!
 //! Scalars stay text: what type a key has is for the reader of that key to say, so `name: 007` keeps its zeros
-//! and `"${PORT}"` may be a number. The YAML itself is read by serde-saphyr. This file knows no key.
+//! and `"${PORT}"` may become a number. The YAML itself is read by serde-saphyr. This room reads no file and knows
+//! no key: those of a pipeline are in `config`, of a pack in `rules`, of a policy in `policy`.
 
-use super::fill::{self, Filled, Sources};
-use super::problem::{Place, Problem};
+pub mod plain;
+mod problem;
+pub mod section;
+
+pub use problem::{Place, Problem, Problems};
+
+use section::Written;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
@@ -27,20 +34,22 @@ pub struct Node {
 pub enum Value {
     Null,
     Scalar(Scalar),
-    /// A scalar whose interpolation failed: that is reported already, and nothing more is said about it.
+    /// A scalar that could not be filled in: that is reported already, and nothing more is said about it.
     Unfilled,
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
 
-/// A scalar after interpolation.
+/// A scalar.
 #[derive(Clone, Debug)]
 pub struct Scalar {
     pub text: String,
-    /// See [`Filled::origins`].
+    /// The variables and files that filled it, e.g. `${KAFKA_BROKERS}`; empty when it stands in the file.
     pub origins: Vec<String>,
-    /// Whether the file holds a part of the text.
+    /// Whether the file itself holds a part of the text.
     pub has_literal: bool,
+    /// Whether no message may quote it.
+    pub is_private: bool,
 }
 
 /// A key and its value.
@@ -65,6 +74,7 @@ impl Node {
     pub fn shown(&self) -> String {
         match &self.value {
             Value::Null | Value::Unfilled => "nothing".to_owned(),
+            Value::Scalar(scalar) if scalar.is_private => "what stands here".to_owned(),
             Value::Scalar(scalar) if scalar.origins.is_empty() => format!("`{}`", scalar.text),
             Value::Scalar(scalar) => format!("what {} gives", scalar.origins.join(" and ")),
             Value::List(_) => "a list".to_owned(),
@@ -73,7 +83,7 @@ impl Node {
     }
 
     /// Calls `see` for this node and everything below it.
-    pub fn visit<'n>(&'n self, see: &mut impl FnMut(&'n Node)) {
+    pub fn visit(&self, see: &mut impl FnMut(&Node)) {
         see(self);
         match &self.value {
             Value::List(items) => items.iter().for_each(|item| item.visit(see)),
@@ -81,10 +91,78 @@ impl Node {
             Value::Null | Value::Unfilled | Value::Scalar(_) => {}
         }
     }
+
+    /// As [`Node::visit`], to change what is there.
+    pub fn visit_mut(&mut self, see: &mut impl FnMut(&mut Node)) {
+        see(self);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.visit_mut(see)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| entry.node.visit_mut(see)),
+            Value::Null | Value::Unfilled | Value::Scalar(_) => {}
+        }
+    }
+
+    /// The key that it stands under, as an item of a list too.
+    fn last_key(&self) -> &str {
+        let last = self.path.rsplit('.').next().unwrap_or_default();
+        last.split('[').next().unwrap_or_default()
+    }
 }
 
-/// Parses a file. The error is the one place where YAML itself could not be read.
-pub fn parse(source: &str, sources: &Sources<'_>, problems: &mut Vec<Problem>) -> Result<Node, Problem> {
+/// The lines of scalars that must not be shown, for [`Problems::new`].
+pub fn lines_of(root: &Node, is_hidden: impl Fn(&Node) -> bool) -> Vec<RangeInclusive<usize>> {
+    let mut lines = Vec::new();
+    root.visit(&mut |node| {
+        if matches!(node.value, Value::Scalar(_) | Value::Unfilled) && is_hidden(node) {
+            lines.push(node.place.line..=node.place.line);
+            lines.push(node.lines.clone());
+        }
+    });
+    lines
+}
+
+/// A file of which no value is quoted but those of some keys: it may hold examples that are real, or be another file
+/// than was meant.
+pub struct PrivateFile<'s> {
+    name: &'s str,
+    text: &'s str,
+    hidden: Vec<RangeInclusive<usize>>,
+    pub problems: Vec<Problem>,
+}
+
+impl<'s> PrivateFile<'s> {
+    /// Reads a file whose values under the keys `shown` may be printed.
+    pub fn read<T: Written>(name: &'s str, text: &'s str, shown: &[&str]) -> (Self, Option<T>) {
+        let mut file = PrivateFile { name, text, hidden: vec![0..=usize::MAX], problems: Vec::new() };
+        let mut root = match parse(text, &mut file.problems) {
+            Ok(root) => root,
+            Err(problem) => {
+                file.problems.push(problem);
+                return (file, None);
+            }
+        };
+        let is_hidden = |node: &Node| !shown.contains(&node.last_key());
+        file.hidden = lines_of(&root, is_hidden);
+        root.visit_mut(&mut |node| {
+            let is_hidden = is_hidden(node);
+            if let Value::Scalar(scalar) = &mut node.value {
+                scalar.is_private = is_hidden;
+            }
+        });
+        let read = T::read(&root, &mut file.problems);
+        (file, read)
+    }
+
+    /// What is wrong with it; empty when nothing is.
+    pub fn into_problems(self) -> Problems {
+        let PrivateFile { name, text, hidden, problems } = self;
+        Problems::new(name, text, problems, |line| hidden.iter().any(|lines| lines.contains(&line)))
+    }
+}
+
+/// Parses a file. The error is the one place where YAML itself could not be read; what is written twice goes to
+/// `problems`.
+pub fn parse(source: &str, problems: &mut Vec<Problem>) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         with_snippet: false,
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -96,7 +174,7 @@ pub fn parse(source: &str, sources: &Sources<'_>, problems: &mut Vec<Problem>) -
         let value = Value::Map(Vec::new());
         return Ok(Node { path: String::new(), place: Place::default(), lines: 0..=0, value });
     };
-    Ok(Convert { source, sources, problems }.node(raw, String::new()))
+    Ok(Convert { source, problems }.node(raw, String::new()))
 }
 
 /// Says what the parser stumbled over. Of its messages only those about syntax are passed on, since others may
@@ -123,21 +201,20 @@ fn number(value: u64) -> usize {
     usize::try_from(value).unwrap_or(0)
 }
 
-struct Convert<'a, 's> {
+struct Convert<'a> {
     source: &'a str,
-    sources: &'a Sources<'s>,
     problems: &'a mut Vec<Problem>,
 }
 
-impl<'a> Convert<'a, '_> {
+impl<'a> Convert<'a> {
     fn node(&mut self, raw: Spanned<Raw>, path: String) -> Node {
         let at = place(&raw.referenced);
         let first_line = number(raw.defined.line());
         let lines = first_line..=first_line + self.slice(&raw.defined).trim_end().matches('\n').count();
         let value = match raw.value {
             Raw::Null => Value::Null,
-            Raw::Text(text) => self.scalar(&text, at, &path),
-            Raw::Plain => self.scalar(self.slice(&raw.defined), at, &path),
+            Raw::Text(text) => scalar(text),
+            Raw::Plain => scalar(self.slice(&raw.defined).to_owned()),
             Raw::List(items) => Value::List(
                 items
                     .into_iter()
@@ -165,16 +242,6 @@ impl<'a> Convert<'a, '_> {
         entries
     }
 
-    fn scalar(&mut self, text: &str, at: Place, path: &str) -> Value {
-        match fill::fill(text, self.sources) {
-            Ok(Filled { text, origins, has_literal }) => Value::Scalar(Scalar { text, origins, has_literal }),
-            Err(fault) => {
-                self.problems.push(Problem::new(at, format!("{path}: {}", fault.message), fault.remedy));
-                Value::Unfilled
-            }
-        }
-    }
-
     /// The text of a scalar as it stands in the file.
     fn slice(&self, at: &Location) -> &'a str {
         let (Some(start), Some(length)) = (at.span().byte_offset(), at.span().byte_len()) else { return "" };
@@ -182,6 +249,10 @@ impl<'a> Convert<'a, '_> {
         let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
         self.source.get(start..end).unwrap_or("")
     }
+}
+
+fn scalar(text: String) -> Value {
+    Value::Scalar(Scalar { text, origins: Vec::new(), has_literal: true, is_private: false })
 }
 
 /// The YAML as serde-saphyr hands it over.

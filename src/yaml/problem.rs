@@ -1,8 +1,8 @@
-//! What is wrong with a configuration: every problem with its place, an excerpt and a remedy, printed the way
-//! compilers do.
+//! What is wrong with files that people wrote: every problem with its place, an excerpt and a remedy, printed the
+//! way compilers do.
 //!
-//! An excerpt is a line of the file as it was written, so it never shows what an interpolation put in. A line
-//! that holds a password in plain is not shown at all. This file does not decide what a problem is.
+//! An excerpt is a line of the file as it was written, so it never shows what was put in afterwards. A line that may
+//! hold a secret is not shown at all. This file does not decide what a problem is.
 
 use std::fmt;
 
@@ -18,6 +18,8 @@ pub struct Place {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// The file, as the user knows it; filled in by [`Problems::new`].
+    pub file: String,
     pub place: Place,
     /// What is wrong, naming the key.
     pub message: String,
@@ -28,21 +30,20 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem whose excerpt is filled in by [`Problems::new`].
+    /// A problem whose file and excerpt are filled in by [`Problems::new`].
     pub fn new(place: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Problem { place, message: message.into(), remedy: remedy.into(), excerpt: None }
+        Problem { file: String::new(), place, message: message.into(), remedy: remedy.into(), excerpt: None }
     }
 }
 
-/// Everything that is wrong with one file, in the order of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything that is wrong, file after file, each in its order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
-    file: String,
     list: Vec<Problem>,
 }
 
 impl Problems {
-    /// Sorts the problems and gives them their excerpts. `is_hidden` says which lines must not be shown.
+    /// Sorts the problems of one file and gives them their excerpts. `is_hidden` says which lines must not be shown.
     pub fn new(file: &str, source: &str, mut list: Vec<Problem>, is_hidden: impl Fn(usize) -> bool) -> Self {
         list.sort_by(|a, b| (a.place, &a.message).cmp(&(b.place, &b.message)));
         list.dedup();
@@ -50,15 +51,35 @@ impl Problems {
         for problem in &mut list {
             let line = problem.place.line;
             let shown = line > 0 && !is_hidden(line);
-            problem.excerpt = lines.get(line.wrapping_sub(1)).filter(|_| shown).map(|text| text.replace('\t', " "));
+            file.clone_into(&mut problem.file);
+            problem.excerpt =
+                lines.get(line.wrapping_sub(1)).filter(|_| shown).map(|text| excerpt(text, problem.place));
         }
-        Problems { file: file.to_owned(), list }
+        Problems { list }
     }
 
-    /// The problems, in the order of the file.
+    /// Adds those of other files.
+    pub fn append(&mut self, other: Problems) {
+        self.list.extend(other.list);
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The problems, file after file.
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
+}
+
+/// A line up to the comment at its end, in which people keep what they have just taken out of the value.
+fn excerpt(line: &str, place: Place) -> String {
+    let end = line.char_indices().nth((place.column + place.width).saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+    let (head, rest) = line.split_at(end);
+    let rest = rest.split_once(" #").map_or(rest, |(rest, _)| rest);
+    format!("{head}{rest}").trim_end().replace('\t', " ")
 }
 
 impl std::error::Error for Problems {}
@@ -66,16 +87,20 @@ impl std::error::Error for Problems {}
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.list {
-            problem.write(&self.file, f)?;
+            problem.write(f)?;
             writeln!(f)?;
         }
-        let plural = if self.list.len() == 1 { "" } else { "s" };
-        write!(f, "{}: {} problem{plural}", self.file, self.list.len())
+        for (index, group) in self.list.chunk_by(|a, b| a.file == b.file).enumerate() {
+            let (end, plural) = (if index == 0 { "" } else { "\n" }, if group.len() == 1 { "" } else { "s" });
+            write!(f, "{end}{}: {} problem{plural}", group[0].file, group.len())?;
+        }
+        Ok(())
     }
 }
 
 impl Problem {
-    fn write(&self, file: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = &self.file;
         let Place { line, column, width } = self.place;
         let margin = " ".repeat(line.to_string().len());
         writeln!(f, "error: {}", self.message)?;
