@@ -7,7 +7,7 @@ use crate::events::PLANTED_RULE;
 use crate::harness::{Effort, Row, group};
 use bumpalo::Bump;
 use serde_json::json;
-use weir::decode::{Format, decode};
+use weir::decode::{Bounds, Format, decode};
 use weir::detect::{Scanner, Scratch};
 use weir::model::{Event, Position};
 use weir::rules::Catalogue;
@@ -61,7 +61,8 @@ pub fn run(effort: Effort) {
             payload: Some(payload),
             format_header: None,
         };
-        let decoded = decode(&event, Format::Auto, &arena).unwrap_or_else(|reject| panic!("{name}: {}", reject.detail));
+        let decoded = decode(&event, Format::Auto, Bounds::default(), &arena)
+            .unwrap_or_else(|reject| panic!("{name}: {}", reject.detail));
         let mut scratch = Scratch::default();
         let scanner = &scanner;
         let scan = move || {

@@ -153,8 +153,8 @@ impl Bench<'_> {
             row("weir's decode", events, bytes, move || {
                 let mut interactions = 0;
                 for number in 0..events {
-                    interactions +=
-                        decode(&load.event(number), Format::Auto, Bounds::default(), &arena).map_or(0, |d| d.interactions.len());
+                    interactions += decode(&load.event(number), Format::Auto, Bounds::default(), &arena)
+                        .map_or(0, |d| d.interactions.len());
                     arena.reset();
                 }
                 assert_eq!(interactions, events);

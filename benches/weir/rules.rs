@@ -17,7 +17,7 @@ pub fn catalogue(times: usize) -> Catalogue {
     let packs: Vec<(String, String)> = (1..times).map(|copy| (format!("copy-{copy}"), pack(&own, copy))).collect();
     let mut files = BUILT_IN.to_vec();
     files.extend(packs.iter().map(|(name, text)| PackFile { name, text }));
-    let catalogue = Catalogue::load(&files).unwrap_or_else(|errors| panic!("a copied rule is broken: {}", errors[0]));
+    let catalogue = Catalogue::load(&files).unwrap_or_else(|errors| panic!("a copied rule is broken: {errors}"));
     assert_eq!(catalogue.rules().len(), times * own.rules().len());
     catalogue
 }

@@ -128,7 +128,7 @@ impl Options {
     pub(super) fn clock(&self, cast: &Cast) -> Clock {
         let count = self.ordinary();
         match &self.arrivals {
-            Arrivals::Habits => Clock::Habits(Rhythm::new(cast.week(), count, self.start_ms, self.end_ms)),
+            Arrivals::Habits => Clock::Habits(Box::new(Rhythm::new(cast.week(), count, self.start_ms, self.end_ms))),
             Arrivals::Steady { per_second } => {
                 Clock::Steady { start_ms: self.start_ms, per_second: *per_second, placed: 0, count }
             }

@@ -91,7 +91,7 @@ pub enum Arrivals {
 
 /// The times of ordinary calls, one after the other.
 pub(super) enum Clock {
-    Habits(Rhythm),
+    Habits(Box<Rhythm>),
     Steady { start_ms: i64, per_second: NonZeroU32, placed: u64, count: u64 },
     Given { arrivals: Arc<[Arrival]>, placed: usize },
 }
@@ -229,7 +229,7 @@ mod tests {
         week.add(Habit::Steady, 1);
         let rhythm = Rhythm::new(week, 200_000, MONDAY_MS, MONDAY_MS + 24 * HOUR_MS);
         let told = rhythm.busiest_minute();
-        let mut clock = Clock::Habits(rhythm);
+        let mut clock = Clock::Habits(Box::new(rhythm));
         let mut random = Random::new(1);
         let times: Vec<i64> = std::iter::from_fn(|| clock.next(&mut random)).map(|arrival| arrival.time_ms).collect();
         let minutes = times.chunk_by(|a, b| a / MINUTE_MS == b / MINUTE_MS);

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use weir::decode::{Format, decode, decode_text};
+use weir::decode::{Bounds, Format, decode, decode_text};
 use weir::kafka::changelog::{marker, read_marker};
 use weir::ledger::Chain;
 use weir::limits;
@@ -78,7 +78,7 @@ fn decode_as(format: Format, bytes: &[u8]) {
 
 fn text_lines(bytes: &[u8]) {
     let arena = bumpalo::Bump::new();
-    let _ = decode_text(&event(bytes), &arena);
+    let _ = decode_text(&event(bytes), Bounds::default(), &arena);
 }
 
 /// A stream written down as one string and as two pieces of it gives the same.
@@ -155,12 +155,12 @@ fn pack(bytes: &[u8]) {
     let pack = PackFile { name: "packs/fuzz.yaml", text: &text };
     match Catalogue::load(&[pack]) {
         Ok(catalogue) => assert!(catalogue.rules().iter().all(|rule| catalogue.get(&rule.info.id).is_some())),
-        Err(errors) => assert!(!errors.is_empty()),
+        Err(problems) => assert!(!problems.is_empty()),
     }
 }
 
 fn policy(bytes: &[u8]) {
-    if let Err(error) = Policy::parse(&String::from_utf8_lossy(bytes)) {
-        assert!(!error.problems.is_empty());
+    if let Err(problems) = Policy::parse("policy.yaml", &String::from_utf8_lossy(bytes)) {
+        assert!(!problems.is_empty());
     }
 }

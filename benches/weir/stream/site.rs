@@ -102,6 +102,8 @@ impl<'s> Site<'s> {
         let variable = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
         let config = clickhouse::Config {
             url: servers.clickhouse_url.clone(),
+            tls: clickhouse::Tls::default(),
+            cluster: None,
             database: name.replace('-', "_"),
             user: variable("CLICKHOUSE_USER", "default"),
             password: variable("CLICKHOUSE_PASSWORD", ""),

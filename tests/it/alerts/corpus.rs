@@ -219,7 +219,8 @@ impl Line<'_> {
         self.offset += 1;
         let event = Event { position, timestamp_ms: time_ms, payload: Some(payload.as_bytes()), format_header: None };
         let (arena, key, teller) = (Bump::new(), MaskKey::new(b"0123456789abcdef"), self.teller);
-        let decoded = decode(&event, Format::Native, Bounds::default(), &arena).unwrap_or_else(|reject| panic!("{}", reject.detail));
+        let decoded = decode(&event, Format::Native, Bounds::default(), &arena)
+            .unwrap_or_else(|reject| panic!("{}", reject.detail));
         let interaction = &decoded.interactions[0];
         let hits = teller.scanner.scan(interaction, &mut Scratch::default());
         let mut facts = Facts::new(interaction, &hits, time_ms, &key);
