@@ -207,8 +207,9 @@ mod tests {
         for (limit_b, throttles, alerted) in [(200, 1, true), (160, 0, false), (1_024 + 100, 32, true)] {
             let (mut principals, mut state) = (Principals::default(), seen(40));
             for rule in 0..throttles {
+                let name = format!("secret.some_vendor_key_{rule}");
                 let _ =
-                    state.ask(&format!("secret.some_vendor_key_{rule}"), crate::score::gcra::Gcra::every(1, 3_600_000));
+                    state.ask(&name, crate::model::uid::Uid([0; 16]), crate::score::gcra::Gcra::every(1, 3_600_000));
             }
             if alerted {
                 state.tell();
