@@ -580,7 +580,8 @@ mod tests {
         }
         let arrivals = (0..100).map(|number| Arrival { time_ms: END_MS + number * 700, tokens: Some([3_000, 100]) });
         let arrivals = Arrivals::Given(arrivals.collect::<Vec<_>>().into());
-        let options = Options { arrivals, bad_permille: 0, late_permille: 0, ..Options::new(7, 5, END_MS) };
+        let shapes = vec![Shape::Native];
+        let options = Options { arrivals, shapes, bad_permille: 0, late_permille: 0, ..Options::new(7, 5, END_MS) };
         let events = stream(&options);
         assert_eq!(events.len(), 100);
         for (number, event) in (0..).zip(&events) {
