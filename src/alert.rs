@@ -1,20 +1,27 @@
 //! Findings become alerts: how often, under which ids, and in which words.
 //!
 //! Throttling is by rule and principal on event time, with its cells in the principal's state; what is held back
-//! rides on the principal's next alert. An [`Alert`] borrows from its finding and facts and is rendered at once:
-//! OCSF JSON for the value, CloudEvents for the headers. Nothing is sent from here, and nothing of it is raw: the
-//! only text that comes from content is a finding's mask.
+//! rides on the principal's next alert. Alerts of one trouble are a run: the first creates the receiver's incident,
+//! the others update it, under one dedup key. There is no closing alert: that nothing more was seen does not revoke a
+//! leaked key, and of a principal that fell silent it could not be told without a clock. Whoever repairs the cause
+//! closes the incident, or the receiver does when the run's end has passed.
+//!
+//! An [`Alert`] borrows from its finding and facts and is rendered at once: OCSF JSON for the value, CloudEvents for
+//! the headers. Nothing is sent from here, and nothing of it is raw: the only text that comes from content is a
+//! finding's mask.
 
 pub mod cloudevents;
+pub mod next_step;
 pub mod ocsf;
+pub mod words;
 
+use crate::model::Severity;
 use crate::model::facts::Facts;
-use crate::model::finding::{Finding, Measure, Place};
+use crate::model::finding::Finding;
 use crate::model::uid::Uid;
-use crate::model::{Direction, PartKind, Role, Severity};
 use crate::score::gcra::Gcra;
+use crate::score::throttles::Run;
 use crate::score::{State, Told};
-use std::fmt::Write;
 
 /// Most alerts that [`Config::burst`] may allow at once; more count as this many.
 pub const BURST_MAX: u32 = crate::score::gcra::BURST_MAX;
@@ -43,6 +50,7 @@ pub struct Alert<'a> {
     pub id: Uid,
     /// The same for all alerts of a run: what receivers group by.
     pub dedup_key: Uid,
+    pub run: Run,
     pub finding: &'a Finding<'a>,
     pub facts: &'a Facts<'a>,
     pub config: &'a Config,
@@ -60,7 +68,7 @@ pub fn throttle<'a>(
         return None;
     }
     state.advance(facts);
-    let opened_ms = state.ask(finding.rule, Gcra::every(config.burst, config.every_ms))?;
+    let run = state.ask(finding.rule, finding.uid, Gcra::every(config.burst, config.every_ms))?;
     let told = state.tell();
     Some(Alert {
         id: Uid::of(&[b"alert", &finding.uid.0, &told.sequence.to_le_bytes()]),
@@ -68,8 +76,9 @@ pub fn throttle<'a>(
             b"run",
             finding.rule.as_bytes(),
             facts.principal.to_string().as_bytes(),
-            &opened_ms.to_le_bytes(),
+            &run.opened_ms.to_le_bytes(),
         ]),
+        run,
         finding,
         facts,
         config,
@@ -93,106 +102,36 @@ impl Alert<'_> {
         cloudevents::headers(self)
     }
 
+    /// Whether it is about a trouble that was told already.
+    pub fn is_update(&self) -> bool {
+        self.run.findings > 1
+    }
+
     /// The runbook of the rule, when one is configured.
     pub fn runbook_url(&self) -> Option<String> {
         let pattern = &self.config.runbook_url;
         (!pattern.is_empty()).then(|| pattern.replace("{rule}", self.finding.rule))
     }
 
-    /// One line: `AWS access key sent to openai`.
+    /// One line: see [`words::title`].
     pub fn title(&self) -> String {
-        let finding = self.finding;
-        match (&finding.measure, finding.direction) {
-            (Some(_), _) => format!("{} by {}", finding.title, self.principal()),
-            (None, Direction::Input) => format!("{} sent to {}", finding.title, self.provider()),
-            (None, Direction::Output) => format!("{} received from {}", finding.title, self.provider()),
-        }
+        words::title(self)
     }
 
-    /// One sentence for whoever is paged: what, who, where to, why, how sure.
+    /// A few sentences for whoever is paged: see [`words::message`].
     pub fn message(&self) -> String {
-        let finding = self.finding;
-        let what = match (&finding.measure, &finding.place) {
-            (Some(measure), _) => {
-                format!("{} {} to {}, {}", self.who(), asked(measure), self.where_to(), ceiling(measure))
-            }
-            (None, Some(place)) => {
-                let verb = match finding.direction {
-                    Direction::Input => "sent to",
-                    Direction::Output => "received from",
-                };
-                format!(
-                    "{} ({}) in {} that {} {verb} {}",
-                    finding.title,
-                    place.masked,
-                    part(place),
-                    self.who(),
-                    self.where_to()
-                )
-            }
-            (None, None) => format!("{}: {}, {}", finding.title, self.who(), self.where_to()),
-        };
-        let confidence = percent(finding);
-        format!("{what}; rule {} version {}, {confidence} % sure.", finding.rule, finding.rule_version)
+        words::message(self)
     }
 
-    fn who(&self) -> String {
-        let mut who = self.principal();
-        if !self.facts.application.is_empty() {
-            write!(who, " using {}", self.facts.application).expect("a string takes every write");
-        }
-        who
-    }
-
-    fn where_to(&self) -> String {
-        let mut place = self.provider().to_owned();
-        for (word, name) in [("model", self.facts.model), ("at", self.facts.destination.host)] {
-            if !name.is_empty() {
-                write!(place, " {word} {name}").expect("a string takes every write");
-            }
-        }
-        place
-    }
-
-    fn principal(&self) -> String {
-        if self.facts.principal.value.is_empty() { "an unnamed principal".to_owned() } else { self.key() }
-    }
-
-    fn provider(&self) -> &str {
-        if self.facts.provider.is_empty() { "an unnamed provider" } else { self.facts.provider }
+    /// What to do about it.
+    pub fn next_step(&self) -> &str {
+        next_step::of(self.finding)
     }
 }
 
 /// Confidence in whole percent, rounded down.
 fn percent(finding: &Finding<'_>) -> u16 {
     finding.confidence.permille() / 10
-}
-
-/// `a user message`, `an assistant's tool call`.
-fn part(place: &Place<'_>) -> String {
-    let role = match place.role {
-        Role::Assistant => "an assistant".to_owned(),
-        other => format!("a {other}"),
-    };
-    match place.part_kind {
-        PartKind::Text => format!("{role} message"),
-        PartKind::ToolCall => format!("{role} message's tool call"),
-        PartKind::ToolResult => format!("{role} message's tool result"),
-        PartKind::Blob => format!("{role} message's attachment"),
-    }
-}
-
-/// `made 121 requests within 35 s`.
-fn asked(measure: &Measure) -> String {
-    let verb = if measure.unit == "requests" { "made" } else { "used" };
-    let span_ms = measure.window_end_ms - measure.window_start_ms;
-    // Rounded up, and at least 1, since nothing takes 0 s.
-    let span_s = span_ms.unsigned_abs().div_ceil(1_000).max(1);
-    format!("{verb} {} {} within {span_s} s", measure.observed, measure.unit)
-}
-
-fn ceiling(measure: &Measure) -> String {
-    format!("above the policy's ceiling of {} a minute", measure.limit)
 }
 
 #[cfg(test)]

@@ -148,10 +148,15 @@ fn catalogue(packs: &[Pack]) -> anyhow::Result<Catalogue> {
     })
 }
 
-/// Sends log lines to stderr: text, or JSON. `RUST_LOG` narrows or widens them.
+/// Sends log lines to stderr: text, or JSON. `RUST_LOG` narrows or widens them. Once a process has a log, whatever goes
+/// wrong is a line of it.
 fn start_log(as_json: bool) {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    // The crate's own lines repeat what weir tells of the same client, once for each client and without its bounds.
+    let filter = filter
+        .add_directive("rdkafka=off".parse().expect("a directive of our own"))
+        .add_directive("librdkafka=off".parse().expect("a directive of our own"));
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     if as_json {
         lines.json().flatten_event(true).init();
@@ -163,9 +168,13 @@ fn start_log(as_json: bool) {
 /// Runs the command that the process was started with, and says what went wrong.
 pub fn main() -> ExitCode {
     // The message of a panic may quote text of an interaction, so only its place is printed.
-    std::panic::set_hook(Box::new(|panic| match panic.location() {
-        Some(place) => eprintln!("panic at {}:{}:{}", place.file(), place.line(), place.column()),
-        None => eprintln!("panic at an unknown place"),
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or("an unknown place".to_owned(), ToString::to_string);
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, "panic");
+        } else {
+            eprintln!("panic at {place}");
+        }
     }));
     // clap prints its own errors and ends with status 2; help and version end with 0.
     let cli = Cli::parse();
@@ -185,6 +194,15 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Generate(args) => generate::run(args),
         Command::State(args) => state::run(args),
     }
+}
+
+/// Writes an error with its causes to the log, in one line.
+fn log(error: &anyhow::Error) -> Exit {
+    let mut text = Vec::new();
+    let exit = report(error, &mut text);
+    let text = String::from_utf8_lossy(&text);
+    tracing::error!(error = text.trim().trim_start_matches("error: "), "weir cannot go on");
+    exit
 }
 
 /// Prints an error with its causes. A reader that went away (`weir … | head`) is no error.

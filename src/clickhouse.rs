@@ -124,8 +124,24 @@ impl Failure {
             return Failure { code: None, text: format!("the answer is not ClickHouse's: {}", unquoted(text)) };
         };
         let Answer { code, name, message } = answer;
-        Failure { code: Some(code), text: format!("ClickHouse error {code} {name}: {}", unquoted(message)) }
+        let mut text = format!("ClickHouse error {code} {name}: {}", unquoted(message));
+        if let Some(remedy) = remedy(code) {
+            text = format!("{}; {remedy}", text.trim_end_matches('.'));
+        }
+        Failure { code: Some(code), text }
     }
+}
+
+/// What helps, where the server's words do not say it.
+fn remedy(code: u32) -> Option<&'static str> {
+    Some(match code {
+        192..=194 | 516 => "check clickhouse.user and clickhouse.password (CLICKHOUSE_USER, CLICKHOUSE_PASSWORD)",
+        241 => "give the server more memory, or less to do",
+        243 => "make room on the server's disk, or shorten clickhouse.retention and run `weir schema apply -c FILE`",
+        252 => "look into system.parts and system.merges: the server merges slower than rows come",
+        497 => "grant weir's user what it needs: SELECT and INSERT on its database, and SELECT on system tables",
+        _ => return None,
+    })
 }
 
 impl From<::clickhouse::error::Error> for Failure {
@@ -217,7 +233,7 @@ mod tests {
             (
                 "Code: 241. DB::Exception: doesn't fit, said \"someone\"\nat once (MEMORY_LIMIT_EXCEEDED)",
                 Some(241),
-                "ClickHouse error 241 MEMORY_LIMIT_EXCEEDED: doesn… at once",
+                "ClickHouse error 241 MEMORY_LIMIT_EXCEEDED: doesn… at once; give the server more memory, or less to do",
             ),
             ("Code: 999", Some(999), "ClickHouse error 999 : "),
             ("502 Bad Gateway", None, "the answer is not ClickHouse's: 502 Bad Gateway"),

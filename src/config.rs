@@ -53,6 +53,10 @@ pub struct Config {
     pub detect_threads: usize,
     /// Log lines as JSON, else as text.
     pub log_json: bool,
+    /// `host:port` of the admin port; `None`: none is opened.
+    pub listen: Option<String>,
+    /// The OTLP collector, `http://host:4318`.
+    pub otlp: Option<String>,
     /// SHA-256, in hex, of the effective configuration without secrets and without the instance: equal for all
     /// instances of a pipeline. Packs and policy have digests of their own.
     pub digest: String,

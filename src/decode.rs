@@ -7,12 +7,20 @@
 //!
 //! Everything is borrowed from the payload or lives in the arena, and every size is bounded (limits.rs). What is
 //! decoded depends on the record alone: no clock, no configuration but the topic's format. Encoded layers inside a
-//! text (base64 and the like) are detection's business; streamed responses are not reassembled yet.
+//! text (base64 and the like) are detection's business. A streamed response is put together before anything looks at
+//! it, so that a value cut in two by chunks is whole again, and places in it are places in the whole.
 
+mod anthropic;
+mod blocks;
+mod capture;
+mod chat;
 mod context;
+mod dialogue;
 mod json;
 mod native;
-mod openai;
+mod responses;
+mod sse;
+mod stream;
 mod text;
 
 pub use text::decode_text;
@@ -23,14 +31,15 @@ use serde::Deserialize;
 use std::fmt;
 
 use self::context::Context;
-use self::json::{Leaf, List, Outline, outline, parse};
+use self::json::{Key, Leaf, List, Outline, outline, parse};
+use self::stream::Chunks;
 use crate::limits;
 use crate::model::reject::{Reason, Reject};
 use crate::model::{ContentState, Event, Interaction, closed_set};
 
 closed_set! {
     /// A format of input events.
-    Format { Auto = 1 "auto", Native = 2 "native", OpenAi = 3 "openai" }
+    Format { Auto = 1 "auto", Native = 2 "native", OpenAi = 3 "openai", Anthropic = 4 "anthropic" }
 }
 
 /// What was made of an event.
@@ -57,12 +66,15 @@ pub fn decode<'e>(event: &Event<'e>, format: Format, arena: &'e Bump) -> Result<
     let text = text_of(event)?;
     let format = event.format_header.and_then(format_named).unwrap_or(format);
     let source = Source { event, format, arena };
+    if format != Format::Native && sse::is_stream(text) {
+        return source.stream(|_| Chunks::of_text(text, arena));
+    }
     let seen = outline(text);
-    let is_one = seen.end.is_some_and(|end| text[end..].trim_ascii_start().is_empty());
-    let is_batch = text.starts_with('[') || seen.keys.has("records") && !seen.keys.has("weir_schema");
+    let is_one = seen.is_whole(text);
+    let is_batch = text.starts_with('[') || seen.keys.has(Key::Records) && !seen.keys.has(Key::WeirSchema);
     let whole = match (is_one, is_batch) {
         (true, true) => source.batch(text),
-        (true, false) => source.single(text, &seen),
+        (true, false) => source.one(|context| source.interaction(text, &seen, context)),
         (false, _) => parse::<Leaf<'e>>(text).and_then(|_| Err(not_an_object())),
     };
     match whole {
@@ -113,11 +125,26 @@ struct Source<'s, 'e> {
 }
 
 impl<'e> Source<'_, 'e> {
-    fn single(&self, text: &'e str, seen: &Outline) -> Result<Decoded<'e>, Reject> {
-        let interaction = self.interaction(text, seen, 0)?;
+    fn one(
+        &self,
+        interaction: impl FnOnce(&mut Context<'e>) -> Result<Interaction<'e>, Reject>,
+    ) -> Result<Decoded<'e>, Reject> {
+        let interaction = honest(interaction(&mut Context::new(self.event, 0, self.arena))?);
         let mut interactions = ArenaVec::with_capacity_in(1, self.arena);
         interactions.push(interaction);
         Ok(Decoded { interactions, skipped: Vec::new() })
+    }
+
+    /// A stream by itself: text of server-sent events, an array of chunks, or lines of them.
+    fn stream(&self, chunks: impl FnOnce(&mut Context<'e>) -> Chunks<'e>) -> Result<Decoded<'e>, Reject> {
+        self.one(|context| {
+            let chunks = chunks(context);
+            capture::decode_stream(chunks, self.format, context)
+        })
+    }
+
+    fn is_chunk(&self, json: &str) -> bool {
+        self.format != Format::Native && capture::is_chunk(json)
     }
 
     /// An array, or `{"records": [...]}` as Azure's Event Hubs send it.
@@ -127,6 +154,9 @@ impl<'e> Source<'_, 'e> {
             return Err(Reject::new(Reason::NoInteraction, "`records` is not an array"));
         }
         let elements: Elements<'e> = parse(array)?;
+        if elements.items.first().is_some_and(|first| self.is_chunk(first.json())) {
+            return self.stream(|context| Chunks::of_array(array, context));
+        }
         if elements.more {
             return Err(too_many());
         }
@@ -139,6 +169,9 @@ impl<'e> Source<'_, 'e> {
         let lines = || text.split('\n').map(str::trim_ascii).filter(|line| !line.is_empty());
         if lines().nth(1).is_none() || !lines().any(|line| line.starts_with('{')) {
             return Err(whole);
+        }
+        if lines().next().is_some_and(|line| self.is_chunk(line)) {
+            return self.stream(|_| Chunks::of_text(text, self.arena));
         }
         if lines().nth(limits::INTERACTIONS_PER_EVENT).is_some() {
             // A torn document of many lines is more likely than so large a batch, if its first line is no value.
@@ -153,8 +186,9 @@ impl<'e> Source<'_, 'e> {
         let mut interactions = ArenaVec::new_in(self.arena);
         let mut skipped = Vec::new();
         for (index, text) in (0..).zip(texts) {
-            match self.interaction(text, &outline(text), index) {
-                Ok(interaction) => interactions.push(interaction),
+            let context = &mut Context::new(self.event, index, self.arena);
+            match self.interaction(text, &outline(text), context) {
+                Ok(interaction) => interactions.push(honest(interaction)),
                 Err(reject) => {
                     let detail = format!("interaction {index} of the event: {}", reject.detail);
                     skipped.push(Skipped { index, reject: Reject { detail, ..reject } });
@@ -168,7 +202,7 @@ impl<'e> Source<'_, 'e> {
         Err(first.unwrap_or_else(|| Reject::new(Reason::NoInteraction, "the event holds an empty array")))
     }
 
-    fn interaction(&self, text: &'e str, seen: &Outline, index: u32) -> Result<Interaction<'e>, Reject> {
+    fn interaction(&self, text: &'e str, seen: &Outline, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
         seen.check_depth()?;
         if text.is_empty() {
             // A `null` among the elements of an array.
@@ -178,22 +212,16 @@ impl<'e> Source<'_, 'e> {
             // A torn line of JSON and a line of prose are not JSON; a number is, and yet no interaction.
             return Err(parse::<Leaf<'e>>(text).err().unwrap_or_else(not_an_object));
         }
-        let context = &mut Context::new(self.event, index, self.arena);
-        self.recognised(text, seen, context).map(honest)
-    }
-
-    fn recognised(&self, text: &'e str, seen: &Outline, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
+        let is_native = seen.keys.has(Key::WeirSchema) || seen.keys.has(Key::SpecVersion);
         match self.format {
             Format::Native => native::decode(text, seen.keys, context),
-            Format::OpenAi => openai::decode(text, context),
-            Format::Auto if seen.keys.has("weir_schema") || seen.keys.has("specversion") => {
-                native::decode(text, seen.keys, context)
-            }
-            Format::Auto if seen.keys.has("request") || seen.keys.has("response") => openai::decode(text, context),
+            Format::Auto if is_native => native::decode(text, seen.keys, context),
+            Format::OpenAi | Format::Anthropic => capture::decode(text, seen, self.format, context),
+            Format::Auto if capture::is_known(seen.keys) => capture::decode(text, seen, self.format, context),
             // An object that is no JSON says so; nobody should look for a format in a torn line.
             Format::Auto => Err(parse::<Leaf<'e>>(text).err().unwrap_or_else(|| {
-                let detail =
-                    "no key at the top names a format: expected `weir_schema`, `specversion`, `request` or `response`";
+                let detail = "no key at the top names a format: expected `weir_schema`, `specversion`, `request`, \
+                              `response`, or those of a request or a response by itself";
                 Reject::new(Reason::UnknownFormat, detail)
             })),
         }

@@ -71,6 +71,9 @@ fn of_hit<'f>(catalogue: &'f Catalogue, facts: &'f Facts<'f>, hit: &'f FactHit<'
             hmac: hit.hmac,
         }),
         measure: None,
+        description: known.map_or("", |rule| &rule.description),
+        next_step: known.map_or("", |rule| &rule.next_step),
+        references: known.map_or(&[], |rule| &rule.references),
         taxonomy: known.map_or(&[], |rule| &rule.taxonomy),
         criteria: known.map_or(&[], |rule| &rule.criteria),
     }
@@ -98,6 +101,9 @@ fn of_crossing<'f>(facts: &'f Facts<'f>, crossing: &Crossing) -> Finding<'f> {
         direction: Direction::Input,
         place: None,
         measure: Some(crossing.measure.clone()),
+        description: "The principal made more calls, or used more tokens, than the policy allows one in a minute.",
+        next_step: "",
+        references: &*CEILING_REFERENCES,
         taxonomy: &*CEILING_TAXONOMY,
         criteria: &*CEILING_CRITERIA,
     }
@@ -105,6 +111,8 @@ fn of_crossing<'f>(facts: &'f Facts<'f>, crossing: &Crossing) -> Finding<'f> {
 
 /// OWASP: unbounded consumption. ATLAS: cost harvesting.
 static CEILING_TAXONOMY: LazyLock<[String; 2]> = LazyLock::new(|| ["LLM10:2025".to_owned(), "AML.T0034".to_owned()]);
+static CEILING_REFERENCES: LazyLock<[String; 1]> =
+    LazyLock::new(|| ["https://genai.owasp.org/llmrisk/llm102025-unbounded-consumption/".to_owned()]);
 static CEILING_CRITERIA: LazyLock<[String; 1]> = LazyLock::new(|| ["CC7.2".to_owned()]);
 
 #[cfg(test)]

@@ -6,13 +6,15 @@
 
 pub mod changelog;
 pub mod consumer;
-mod orphans;
 pub mod feeder;
+mod orphans;
+pub mod outage;
 pub mod producer;
+pub mod reach;
 pub mod topics;
 
 pub use consumer::{Committed, Consumer, Letter, Polled, TopicPartition};
-pub use producer::{CommitFailure, Producer, Record, Transaction};
+pub use producer::{CommitFailure, Producer, Record, Transaction, Unwritten};
 
 use crate::limits;
 use rdkafka::ClientConfig;
@@ -93,6 +95,8 @@ impl Config {
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
+        // By default a client waits up to 15 s before it asks a broker again that was away.
+        config.set("reconnect.backoff.max.ms", "2000");
         for (key, value) in &self.properties {
             config.set(key, value);
         }

@@ -198,6 +198,12 @@ closed_set! {
         NoPrincipal = 8 "no_principal",
         NoTokens = 9 "no_tokens",
         IdentifierMasked = 10 "identifier_masked",
+        /// A streamed answer ends before its end.
+        StreamTruncated = 11 "stream_truncated",
+        /// A streamed answer ends in an error of the provider's.
+        StreamError = 12 "stream_error",
+        /// The provider was told to continue what it holds itself: earlier turns are not in the event.
+        HistoryAbsent = 13 "history_absent",
     }
 }
 

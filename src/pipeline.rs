@@ -14,10 +14,13 @@
 
 pub mod detect;
 pub mod drain;
+mod lag;
 pub mod reset;
 pub mod score;
 pub mod store;
 
+use crate::admin::health::{Health, Pulse, Wait};
+use crate::kafka::outage;
 use crate::kafka::{
     self, CommitFailure, Committed, Consumer, Letter, Member, NextOffset, Polled, Producer, Record, TopicPartition,
     Transaction,
@@ -25,8 +28,11 @@ use crate::kafka::{
 use crate::ledger::{Entry, Kind};
 use crate::model::uid::Uid;
 use crate::tables::Block;
+use crate::telemetry::fold::Fold;
+use crate::telemetry::{KAFKA, TransactionSpan, metrics};
 use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules};
 use drain::Stop;
+use lag::Lag;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -112,7 +118,7 @@ pub enum Failure {
     #[error("{0}")]
     Rules(#[from] detection::CompileError),
     #[error(
-        "{stage}: fenced {FENCED_MOST} times within 5 minutes: two processes run as `{name}`. \
+        "{stage}: fenced more than {FENCED_MOST} times within 5 minutes while the brokers answered: two processes run as `{name}`. \
          Give each its own `kafka.instance` (WEIR_INSTANCE)"
     )]
     TwoOfOneName { stage: &'static str, name: String },
@@ -139,24 +145,31 @@ impl Failure {
 }
 
 /// Runs the loops of a role until they are told to stop or one of them cannot go on.
-pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop) -> Result<(), Failure> {
+pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop, health: &Health) -> Result<(), Failure> {
     let scanner = detection::Scanner::new(&pipeline.catalogue)?;
     let mut outcomes = Vec::new();
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
         if role.runs(Role::Detect) {
             for thread in 0..pipeline.detect_threads {
-                let scanner = &scanner;
+                let mut stage = detect::Detect::new(pipeline, &scanner, thread);
+                let pulse = health.join("detect", thread);
                 threads.push(scope.spawn(move || {
-                    stop.on_end(|| run_stage(&mut detect::Detect::new(pipeline, scanner, thread), pipeline, stop))
+                    stop.on_end(|| pulse.until_end(|pulse| run_stage(&mut stage, pipeline, stop, pulse)))
                 }));
             }
         }
         if role.runs(Role::Score) {
-            threads.push(scope.spawn(|| stop.on_end(|| run_stage(&mut score::Score::new(pipeline), pipeline, stop))));
+            let pulse = health.join("score", 0);
+            threads.push(scope.spawn(move || {
+                let mut stage = score::Score::new(pipeline);
+                stop.on_end(|| pulse.until_end(|pulse| run_stage(&mut stage, pipeline, stop, pulse)))
+            }));
         }
         if role.runs(Role::Store) {
-            threads.push(scope.spawn(|| stop.on_end(|| store::run(pipeline, stop))));
+            let pulse = health.join("store", 0);
+            threads
+                .push(scope.spawn(move || stop.on_end(|| pulse.until_end(|pulse| store::run(pipeline, stop, pulse)))));
         }
         outcomes = threads.into_iter().map(|thread| thread.join()).collect();
     });
@@ -182,6 +195,7 @@ pub trait Stage {
         consumer: &Consumer,
         at: &TopicPartition,
         committed: Option<Committed>,
+        pulse: &Pulse,
     ) -> Result<Start, Broken>;
 
     /// Works on a record of a restored partition.
@@ -189,6 +203,9 @@ pub trait Stage {
 
     /// Writes what completes a transaction, and returns the metadata to commit with each partition's offset.
     fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken>;
+
+    /// What was sealed is committed: adds its numbers to the metrics.
+    fn committed(&mut self);
 
     /// Bytes that wait for `seal`.
     fn waiting_bytes(&self) -> usize;
@@ -220,6 +237,8 @@ pub enum Verdict {
 pub enum Broken {
     /// Close, and start again.
     Again(String),
+    /// As [`Broken::Again`], but nothing will change until somebody acts; the reason says how.
+    Blocked(String),
     /// As [`Broken::Again`], but by another process of the same name.
     Fenced(String),
     /// For good.
@@ -237,6 +256,7 @@ impl From<CommitFailure> for Broken {
         match failure {
             CommitFailure::Refused(error) => Broken::Again(error.to_string()),
             CommitFailure::Fenced(error) => Broken::Fenced(error.to_string()),
+            CommitFailure::Unwritten(unwritten) => Broken::Blocked(unwritten.to_string()),
         }
     }
 }
@@ -252,9 +272,9 @@ pub struct Progress {
 }
 
 /// Runs a stage until it is told to stop.
-pub fn run_stage<S: Stage>(stage: &mut S, pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
-    sessions(pipeline, stage.member(), stop, || {
-        Session::open(stage, &pipeline.kafka)?.run(pipeline.kafka.commit_interval_ms, stop)
+pub fn run_stage<S: Stage>(stage: &mut S, pipeline: &Pipeline, stop: &Stop, pulse: &Pulse) -> Result<(), Failure> {
+    sessions(pipeline, stage.member(), stop, pulse, || {
+        Session::open(stage, &pipeline.kafka, stop, pulse)?.run(pipeline.kafka.commit_interval_ms)
     })
 }
 
@@ -264,32 +284,71 @@ fn sessions(
     pipeline: &Pipeline,
     member: Member,
     stop: &Stop,
+    pulse: &Pulse,
     mut session: impl FnMut() -> Result<(), Broken>,
 ) -> Result<(), Failure> {
     let Member { stage: name, .. } = member;
-    let (mut fenced, mut first) = (Fenced::default(), true);
+    for reason in ["error", "fenced"] {
+        metrics().restarts.add(0, &[name, reason]);
+    }
+    let (mut fenced, mut first, mut repeats) = (Fenced::default(), true, Repeats::default());
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
-        match session() {
+        pulse.committed();
+        let ended = session();
+        pulse.forgets_all();
+        let is_blocked = matches!(ended, Err(Broken::Blocked(_) | Broken::Fatal(_)));
+        let (reason, is_fenced) = match ended {
             Ok(()) => return Ok(()),
             Err(Broken::Fatal(failure)) if first || !failure.may_pass() => return Err(failure),
-            Err(Broken::Fatal(failure)) => tracing::warn!(loop = name, %failure, "starting again"),
-            Err(Broken::Again(reason)) => {
-                tracing::warn!(loop = name, brokers = pipeline.kafka.brokers, reason, "starting again");
-            }
-            Err(Broken::Fenced(reason)) => {
-                tracing::warn!(loop = name, reason, "fenced; starting again");
-                if fenced.too_often() {
-                    return Err(Failure::TwoOfOneName { stage: name, name: pipeline.kafka.member_name(member) });
-                }
-            }
+            Err(Broken::Fatal(failure)) => (failure.to_string(), false),
+            Err(Broken::Again(reason) | Broken::Blocked(reason)) => (reason, false),
+            Err(Broken::Fenced(reason)) => (format!("fenced: {reason}"), !pulse.may_be_fenced()),
+        };
+        metrics().restarts.add(1, &[name, if is_fenced { "fenced" } else { "error" }]);
+        if is_fenced && fenced.too_often() {
+            return Err(Failure::TwoOfOneName { stage: name, name: pipeline.kafka.member_name(member) });
         }
+        if stop.is_set() {
+            tracing::warn!(loop = name, reason, "ended without a last commit; the successor reads again from the one before");
+            return Ok(());
+        }
+        repeats.say(name, &pipeline.kafka.brokers, &reason, is_blocked);
+        pulse.waits(Wait::Restart { reason });
         stop.sleep(RESTART_PAUSE);
     }
     Ok(())
 }
 
-/// When this loop was fenced.
+/// Why a loop starts again, said once a minute for the same reason, and not at all while the brokers are away, which
+/// is said already.
+#[derive(Default)]
+struct Repeats {
+    reason: String,
+    fold: Fold,
+}
+
+impl Repeats {
+    /// `is_blocked`: somebody has to act.
+    fn say(&mut self, name: &str, brokers: &str, reason: &str, is_blocked: bool) {
+        if outage::reason().is_some() {
+            tracing::debug!(loop = name, reason, "starting again");
+            return;
+        }
+        if self.reason != reason {
+            *self = Repeats { reason: reason.to_owned(), fold: Fold::default() };
+        }
+        match self.fold.admit(Instant::now()) {
+            Some(held_back) if is_blocked => {
+                tracing::error!(loop = name, brokers, reason, held_back, "cannot go on; trying again")
+            }
+            Some(held_back) => tracing::warn!(loop = name, brokers, reason, held_back, "starting again"),
+            None => {}
+        }
+    }
+}
+
+/// When this loop was fenced, the brokers being there and it awake.
 #[derive(Default)]
 struct Fenced(Vec<Instant>);
 
@@ -304,15 +363,36 @@ impl Fenced {
 /// A loop from its start to its end or its first error.
 struct Session<'s, S: Stage> {
     stage: &'s mut S,
+    stop: &'s Stop,
+    pulse: &'s Pulse,
     /// Before the transaction, so that it is dropped, and its letters answered, first.
     consumer: Consumer,
     transaction: Option<Transaction>,
     owned: Vec<Progress>,
+    open: Open,
+    lag: Lag,
+    names: Names,
+}
+
+/// What the open transaction has read.
+#[derive(Default)]
+struct Open {
     records: usize,
+    bytes: u64,
+    /// When the first of it was read.
+    begun: Option<(Instant, SystemTime)>,
+}
+
+/// Under which names it is told.
+struct Names {
+    group: String,
+    client: String,
+    topics: String,
 }
 
 impl<'s, S: Stage> Session<'s, S> {
-    fn open(stage: &'s mut S, config: &kafka::Config) -> Result<Self, Broken> {
+    fn open(stage: &'s mut S, config: &kafka::Config, stop: &'s Stop, pulse: &'s Pulse) -> Result<Self, Broken> {
+        pulse.waits(Wait::Start);
         let member = stage.member();
         // The producer first: it ends what a predecessor left open, so that restores do not wait for it.
         let transaction = Producer::open(config, member)?.begin()?;
@@ -320,39 +400,105 @@ impl<'s, S: Stage> Session<'s, S> {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let consumer = Consumer::subscribe(config, member, &names)?;
         check_topics(&consumer, &stage.topics_needed())?;
-        Ok(Session { stage, consumer, transaction: Some(transaction), owned: Vec::new(), records: 0 })
+        pulse.waits(Wait::Assignment);
+        let names = Names {
+            group: config.group_of(member.stage),
+            client: config.member_name(member),
+            topics: topics.join(","),
+        };
+        let (transaction, owned, open) = (Some(transaction), Vec::new(), Open::default());
+        Ok(Session { stage, stop, pulse, consumer, transaction, owned, open, lag: Lag::new(member.stage), names })
     }
 
-    fn run(mut self, commit_interval_ms: u64, stop: &Stop) -> Result<(), Broken> {
-        let ended = self.turns(Duration::from_millis(commit_interval_ms), stop);
+    fn run(mut self, commit_interval_ms: u64) -> Result<(), Broken> {
+        let ended = self.turns(Duration::from_millis(commit_interval_ms));
+        self.pulse.beat();
         let done = match ended {
-            Ok(()) => self.commit(),
+            Ok(()) => {
+                self.pulse.waits(Wait::End);
+                self.commit()
+            }
             Err(broken) => Err(broken),
         };
+        if done.is_err() && self.open.records > 0 {
+            self.tell("aborted", Instant::now());
+        }
         for progress in std::mem::take(&mut self.owned) {
             self.stage.forget(&progress.at);
+            self.lag.forget(&progress.at);
         }
+        self.tell_partitions();
         if let (Ok(()), Some(transaction)) = (&done, self.transaction.take()) {
             transaction.abort();
         }
         done
     }
 
-    fn turns(&mut self, interval: Duration, stop: &Stop) -> Result<(), Broken> {
-        while !stop.is_set() {
+    fn turns(&mut self, interval: Duration) -> Result<(), Broken> {
+        while !self.stop.is_set() {
+            self.pulse.beat();
             let tick = Instant::now() + interval;
-            while self.records < RECORDS_PER_TRANSACTION && self.stage.waiting_bytes() < BYTES_PER_TRANSACTION {
+            while self.open.records < RECORDS_PER_TRANSACTION && self.stage.waiting_bytes() < BYTES_PER_TRANSACTION {
                 let left = tick.saturating_duration_since(Instant::now());
-                if left.is_zero() || stop.is_set() {
+                if left.is_zero() || self.stop.is_set() {
                     break;
                 }
                 self.turn(left.min(Duration::from_millis(50)))?;
             }
             self.commit()?;
+            self.transaction.iter().for_each(Transaction::listen);
             self.stage.tick(&self.consumer, &self.owned);
             self.consumer.adopt_orphans()?;
+            self.tell_lag();
         }
         Ok(())
+    }
+
+    /// Nothing is open when this is called, so the loop goes on where it last read.
+    fn tell_lag(&mut self) {
+        let Some(reaches) = self.consumer.take_reaches() else { return };
+        self.tell_partitions();
+        let now = Instant::now();
+        for reach in &reaches {
+            if let Some(progress) = self.owned.iter().find(|progress| progress.at == reach.at) {
+                let next = progress.stopped.then_some(progress.next.0);
+                self.lag.update(reach, next, progress.stopped, now);
+            }
+        }
+    }
+
+    fn tell_partitions(&self) {
+        let Member { stage, thread } = self.stage.member();
+        let working = self.owned.iter().filter(|progress| !progress.stopped).count();
+        tell_partitions(stage, thread, working, self.pulse);
+    }
+
+    /// Tells what became of the open transaction; `sealed`: when the stage had written all of it.
+    fn tell(&mut self, outcome: &'static str, sealed: Instant) {
+        let Open { records, bytes, begun } = std::mem::take(&mut self.open);
+        let Some((begun, begun_at)) = begun else { return };
+        let stage = self.stage.member().stage;
+        metrics().transactions.add(1, &[stage, outcome]);
+        let is_committed = outcome == "committed";
+        if is_committed {
+            metrics().transaction_duration.record(begun.elapsed().as_secs_f64(), &[stage]);
+            metrics().commit_duration.record(sealed.elapsed().as_secs_f64(), &[stage]);
+            metrics().consumed.add(records as u64, &[KAFKA, &self.names.group]);
+            self.stage.committed();
+        }
+        TransactionSpan {
+            stage,
+            group: &self.names.group,
+            client: &self.names.client,
+            topic: &self.names.topics,
+            records: records as u64,
+            bytes,
+            partitions: self.owned.iter().filter(|progress| progress.moved).count() as u64,
+            outcome,
+            is_error: !is_committed,
+            begun: begun_at,
+        }
+        .end();
     }
 
     /// Takes one record or letter.
@@ -371,12 +517,12 @@ impl<'s, S: Stage> Session<'s, S> {
                     Verdict::Done => {
                         progress.next = NextOffset::after(record.offset());
                         progress.moved = true;
-                        self.records += 1;
+                        self.open.add(&record);
                     }
                     Verdict::Stop(reason) => {
                         progress.stopped = true;
                         let at = progress.at.clone();
-                        stopped(&at, &reason);
+                        stopped(self.pulse, &at, &reason);
                         self.consumer.pause(&at)?;
                     }
                 }
@@ -394,6 +540,8 @@ impl<'s, S: Stage> Session<'s, S> {
         // A letter is always answered, or closing would wait for ever.
         self.consumer.answer_assign(starts.as_deref().unwrap_or_default())?;
         tracing::info!(loop = self.stage.member().stage, partitions = self.owned.len(), "assigned");
+        self.pulse.works(self.owned.len());
+        self.tell_partitions();
         starts.map(|_| ())
     }
 
@@ -404,12 +552,13 @@ impl<'s, S: Stage> Session<'s, S> {
         for at in partitions {
             let committed = self.consumer.committed(&at)?;
             faults::point(self.stage.member().point(Point::Restore));
-            match self.stage.restore(&self.consumer, &at, committed)? {
+            self.pulse.waits(Wait::Restore { topic: at.topic.clone(), partition: at.partition });
+            match self.stage.restore(&self.consumer, &at, committed, self.pulse)? {
                 Start::At(next) => {
                     self.owned.push(Progress { at: at.clone(), next, moved: false, stopped: false });
                     starts.push((at, next));
                 }
-                Start::Stopped(reason) => stopped(&at, &reason),
+                Start::Stopped(reason) => stopped(self.pulse, &at, &reason),
             }
         }
         Ok(starts)
@@ -420,19 +569,23 @@ impl<'s, S: Stage> Session<'s, S> {
         let committed = self.commit();
         let mut assigned = Vec::new();
         for at in partitions {
+            self.pulse.forgets(at);
             if let Some(index) = self.owned.iter().position(|progress| progress.at == *at) {
                 self.owned.swap_remove(index);
                 self.stage.forget(at);
+                self.lag.forget(at);
                 assigned.push(at.clone());
             }
         }
         self.consumer.answer_revoke(&assigned)?;
         tracing::info!(loop = self.stage.member().stage, partitions = self.owned.len(), "revoked");
+        self.pulse.works(self.owned.len());
+        self.tell_partitions();
         committed
     }
 
     fn commit(&mut self) -> Result<(), Broken> {
-        if self.records == 0 {
+        if self.open.records == 0 {
             return Ok(());
         }
         let member = self.stage.member();
@@ -446,11 +599,27 @@ impl<'s, S: Stage> Session<'s, S> {
             .map(|(progress, metadata)| (progress.at.clone(), progress.next, metadata))
             .collect();
         faults::point(member.point(Point::AfterProduce));
-        self.transaction = Some(transaction.commit(&self.consumer, &offsets)?);
+        let (sealed, sent) = (Instant::now(), transaction.sent());
+        let (stop, pulse) = (self.stop, self.pulse);
+        let waits = |_| {
+            pulse.beat();
+            !stop.is_overdue()
+        };
+        self.transaction = Some(transaction.commit(&self.consumer, &offsets, &waits)?);
         faults::point(member.point(Point::AfterCommit));
+        pulse.committed();
+        metrics().sent.add(sent, &[KAFKA, &self.names.client]);
+        self.tell("committed", sealed);
         self.owned.iter_mut().for_each(|progress| progress.moved = false);
-        self.records = 0;
         Ok(())
+    }
+}
+
+impl Open {
+    fn add(&mut self, record: &BorrowedMessage<'_>) {
+        self.records += 1;
+        self.bytes += record.payload().map_or(0, <[u8]>::len) as u64;
+        self.begun.get_or_insert_with(|| (Instant::now(), SystemTime::now()));
     }
 }
 
@@ -469,7 +638,15 @@ fn check_topics(consumer: &Consumer, needed: &[(String, Option<i32>)]) -> Result
     Ok(())
 }
 
-fn stopped(at: &TopicPartition, reason: &str) {
+/// Tells on how many partitions a loop's thread works, and how many are stopped.
+fn tell_partitions(stage: &str, thread: usize, working: usize, pulse: &Pulse) {
+    let thread = thread.to_string();
+    metrics().partitions.set(working as f64, &[stage, &thread]);
+    metrics().partitions_stopped.set(pulse.stopped_count() as f64, &[stage, &thread]);
+}
+
+fn stopped(pulse: &Pulse, at: &TopicPartition, reason: &str) {
+    pulse.stopped(at, reason);
     tracing::error!(topic = at.topic, partition = at.partition, reason, "partition stopped");
 }
 
@@ -507,11 +684,22 @@ mod header {
     pub const TABLE: &str = "weir-table";
     pub const BLOCK_ID: &str = "weir-block-id";
     pub const BLOCK_TIME: &str = "weir-block-time";
+    /// How many rows, and the Kafka timestamp in ms of the oldest event among them: for metrics only, so a record
+    /// without them is as good.
+    pub const ROWS: &str = "weir-rows";
+    pub const OLDEST_EVENT: &str = "weir-oldest-event";
 }
 
-/// Writes blocks to this instance's partition of the outbox.
-fn send_blocks(out: &Transaction, config: &kafka::Config, blocks: &[Block]) -> Result<(), Broken> {
+/// Writes blocks to this instance's partition of the outbox. `oldest_ms` is the Kafka timestamp of the oldest event
+/// that they tell of, when that means something.
+fn send_blocks(
+    out: &Transaction,
+    config: &kafka::Config,
+    blocks: &[Block],
+    oldest_ms: Option<i64>,
+) -> Result<(), Broken> {
     let topic = config.topics.outbox();
+    let oldest = oldest_ms.map(|oldest_ms| oldest_ms.to_string()).unwrap_or_default();
     for block in blocks {
         out.send(Record {
             topic: &topic,
@@ -522,6 +710,8 @@ fn send_blocks(out: &Transaction, config: &kafka::Config, blocks: &[Block]) -> R
                 (header::TABLE, block.table),
                 (header::BLOCK_ID, &Uid(block.block_id).to_string()),
                 (header::BLOCK_TIME, &block.block_time_ms.to_string()),
+                (header::ROWS, &block.rows.to_string()),
+                (header::OLDEST_EVENT, &oldest),
             ],
         })?;
     }

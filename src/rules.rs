@@ -144,6 +144,8 @@ pub struct Rule {
     /// SOC 2 criteria.
     pub criteria: Vec<String>,
     pub references: Vec<String>,
+    /// What to do about a finding, for the person who is paged; empty: what the category says.
+    pub next_step: String,
     /// Before context, proof, pair and allow list.
     pub confidence: Confidence,
     /// As written; parsed and measured in `shape`.

@@ -6,18 +6,20 @@
 
 pub mod ceiling;
 pub mod gcra;
+pub mod principals;
 pub mod throttles;
 
 use crate::model::codec::{CodecError, Reader, Writer};
 use crate::model::facts::Facts;
 use crate::model::finding::Measure;
+use crate::model::uid::Uid;
 use crate::policy::Limits;
 use ceiling::Ceiling;
 use gcra::{Gcra, TIME_MAX_MS};
-use throttles::{Held, Throttles};
+use throttles::{Held, Run, Throttles};
 
-/// The version of the encoding that is written, and the only one that is read.
-pub const VERSION: u8 = 1;
+/// The version of the encoding that is written. The one before it is read too, so that an upgrade needs no reset.
+pub const VERSION: u8 = 2;
 
 /// Most bytes of an encoded state.
 pub const STATE_MAX_BYTES: usize = 1 << 10;
@@ -137,10 +139,10 @@ impl State {
         self.newest_ms
     }
 
-    /// Asks the rule's throttle for an alert at the principal's clock. Returns the time at which its run of
-    /// alerts was opened, in ms, or holds the alert back.
-    pub fn ask(&mut self, rule: &str, quota: Gcra) -> Option<i64> {
-        self.throttles.ask(rule, quota, self.newest_ms)
+    /// Asks the rule's throttle for an alert about a finding at the principal's clock. Returns the run that the
+    /// alert belongs to, or holds it back.
+    pub fn ask(&mut self, rule: &str, finding: Uid, quota: Gcra) -> Option<Run> {
+        self.throttles.ask(rule, finding, quota, self.newest_ms)
     }
 
     /// Numbers an alert, and hands out everything that waits for the next one.
@@ -171,7 +173,8 @@ impl State {
 
     /// Reads a record of weir.state. Times that no state can hold are refused, since arithmetic relies on it.
     pub fn decode(bytes: &[u8]) -> Result<State, CodecError> {
-        let mut r = Reader::versioned(bytes, VERSION)?;
+        let version = if bytes.first() == Some(&(VERSION - 1)) { VERSION - 1 } else { VERSION };
+        let mut r = Reader::versioned(bytes, version)?;
         let newest_ms = r.small("newest")?;
         if newest_ms > TIME_MAX_MS {
             return Err(CodecError::Invalid("newest"));
@@ -182,7 +185,7 @@ impl State {
             alerts: r.uint()?,
             requests: Ceiling::decode(&mut r, newest_ms)?,
             tokens: Ceiling::decode(&mut r, newest_ms)?,
-            throttles: Throttles::decode(&mut r, newest_ms)?,
+            throttles: Throttles::decode(&mut r, version, newest_ms)?,
         };
         r.finish()?;
         Ok(state)

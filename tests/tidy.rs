@@ -86,7 +86,8 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Paths of the standard library that are kept out of most rooms, with the rooms that may name them.
 const STANDARD: &[(&str, &[&str], &str)] = &[
     ("std::env", &["config", "cli"], "take the value as an argument; config reads the environment"),
-    ("std::fs", &["config", "cli"], "take the bytes as an argument; config reads files"),
+    // telemetry reads /proc/self.
+    ("std::fs", &["telemetry", "config", "cli"], "take the bytes as an argument; config reads files"),
     ("std::net", &["kafka", "clickhouse", "admin", "cli"], "take what comes over the network as an argument"),
     ("std::process", &["cli", "main"], "return an error; cli ends the process"),
     (

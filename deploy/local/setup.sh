@@ -49,6 +49,7 @@ install_packages() {
   header zlib.h || missing+=(zlib1g-dev)
   has curl || missing+=(curl ca-certificates)
   has python3 || missing+=(python3)
+  has jq || missing+=(jq)
   java_17 || missing+=("$java")
   # Only fetching needs these two.
   kafka_complete || has mvn || missing+=(maven)

@@ -1,7 +1,24 @@
-//! An alert's Kafka headers: the CloudEvents 1.0 binding for Kafka in binary mode, so that a reader can filter
-//! without parsing the value.
+//! An alert's Kafka headers: the CloudEvents 1.0 binding for Kafka in binary mode, so that a reader can filter and
+//! route without parsing the value.
 //!
-//! No header holds an identifier of a person: the principal is the record's key, and the subject is the finding.
+//! | header | is |
+//! |---|---|
+//! | `ce_specversion` | `1.0` |
+//! | `ce_id` | the alert's id, `metadata.uid` of the value |
+//! | `ce_source` | `weir/<name of the pipeline>` |
+//! | `ce_type` | `ai.weir.finding.v1`; another when readers of this one could not read it |
+//! | `ce_time` | event time, RFC 3339 |
+//! | `ce_subject` | id of the finding, `findings.uid` in ClickHouse |
+//! | `ce_dataschema` | the OCSF class of the value |
+//! | `content-type` | `application/json` |
+//! | `dedup_key` | the same for all alerts of one trouble |
+//! | `activity` | `create`, or `update` for the further alerts of a trouble |
+//! | `severity` | `informational` to `fatal` |
+//! | `category` | `secret`, `pii`, … |
+//! | `rule` | `secret.aws_access_key` |
+//!
+//! The last five are plain headers, which a reader of CloudEvents leaves alone. No header holds an identifier of a
+//! person: the principal is the record's key, and the subject is the finding.
 
 use super::Alert;
 use jiff::Timestamp;
@@ -15,8 +32,13 @@ pub fn headers(alert: &Alert<'_>) -> Vec<(&'static str, String)> {
         ("ce_type", "ai.weir.finding.v1".to_owned()),
         ("ce_time", rfc3339(alert.facts.time_ms)),
         ("ce_subject", alert.finding.uid.to_string()),
+        ("ce_dataschema", super::ocsf::schema_of(alert.finding.category)),
         ("content-type", "application/json".to_owned()),
         ("dedup_key", alert.dedup_key.to_string()),
+        ("activity", if alert.is_update() { "update" } else { "create" }.to_owned()),
+        ("severity", alert.finding.severity.name().to_owned()),
+        ("category", alert.finding.category.name().to_owned()),
+        ("rule", alert.finding.rule.to_owned()),
     ]
 }
 

@@ -3,20 +3,24 @@
 //! What is about data (secrets, personal data, exfiltration) is a Data Security Finding (2006), everything else a
 //! Detection Finding (2004). The two differ in what they take: 2006 has `actor`, `dst_endpoint` and
 //! `data_security`, but no `evidences`; 2004 has `evidences`, which hold the destination, and `actor` by the host
-//! profile. So that readers need not care, `unmapped.weir` has everything of both in one place. Attributes that
-//! are not known are left out, never made up. Nothing is configured here.
+//! profile; only 2004 has `remediation`. So that readers need not care, `unmapped.weir` has everything of both in one
+//! place. Attributes that are not known are left out, never made up. Nothing is configured here.
+//!
+//! The alert that opens a run is activity 1 (create); the others are activity 2 (update) and bear the
+//! `finding_info.uid` of the first, as the schema has it: a finding that goes on is the same finding. Their own
+//! finding's id is `unmapped.weir.finding_uid`.
 
 use super::Alert;
 use super::cloudevents::rfc3339;
 use crate::model::finding::{Measure, Place};
 use crate::model::{Category, PrincipalKind, Severity};
+use crate::rules::taxonomy;
 use serde_json::{Map, Value, json};
 
 /// The version of the schema.
 pub const VERSION: &str = "1.8.0";
 
 const CATEGORY_FINDINGS: u32 = 2;
-const ACTIVITY_CREATE: u32 = 1;
 
 /// The classes of the schema that weir writes, by their numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,19 @@ impl Class {
             Category::Injection | Category::Jailbreak | Category::Policy | Category::Anomaly => Class::Detection,
         }
     }
+
+    /// Its name in the schema, and for people.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Class::Detection => ("detection_finding", "Detection Finding"),
+            Class::DataSecurity => ("data_security_finding", "Data Security Finding"),
+        }
+    }
+}
+
+/// Where the class of a finding of this category is described.
+pub fn schema_of(category: Category) -> String {
+    format!("https://schema.ocsf.io/{VERSION}/classes/{}", Class::of(category).names().0)
 }
 
 /// The whole finding.
@@ -55,6 +72,7 @@ pub fn finding(alert: &Alert<'_>) -> Value {
         Class::Detection => {
             add(&mut out, "observables", observables(alert, "evidences.dst_endpoint.hostname"));
             out.insert("evidences".into(), json!([evidence(alert)]));
+            out.insert("remediation".into(), remediation(alert));
             add(&mut out, "anomaly_analyses", alert.finding.measure.as_ref().map(|measure| analysis(alert, measure)));
         }
     }
@@ -76,11 +94,14 @@ fn add_text(out: &mut Map<String, Value>, key: &str, text: &str) {
 
 fn envelope(out: &mut Map<String, Value>, alert: &Alert<'_>, class: Class) {
     let class_uid = class as u32;
+    let (activity_id, activity_name) = if alert.is_update() { (2, "Update") } else { (1, "Create") };
     let fields = json!({
-        "activity_id": ACTIVITY_CREATE,
+        "activity_id": activity_id,
+        "activity_name": activity_name,
         "category_uid": CATEGORY_FINDINGS,
         "class_uid": class_uid,
-        "type_uid": class_uid * 100 + ACTIVITY_CREATE,
+        "class_name": class.names().1,
+        "type_uid": class_uid * 100 + activity_id,
         "severity_id": alert.finding.severity.code(),
         "severity": severity_caption(alert.finding.severity),
         "status_id": 1,
@@ -132,27 +153,60 @@ fn metadata(alert: &Alert<'_>, profiles: &[&str]) -> Value {
 
 fn finding_info(alert: &Alert<'_>) -> Value {
     let finding = alert.finding;
-    let (first, last) = match &finding.measure {
+    let (mut first, last) = match &finding.measure {
         Some(measure) => (measure.window_start_ms, measure.window_end_ms),
         None => (alert.facts.time_ms, alert.facts.time_ms),
     };
+    if alert.is_update() {
+        first = first.min(alert.run.opened_ms);
+    }
     let mut out = Map::new();
-    out.insert("uid".into(), finding.uid.to_string().into());
+    out.insert("uid".into(), alert.run.opened_by.to_string().into());
     out.insert("title".into(), alert.title().into());
     out.insert("desc".into(), description(alert).into());
-    out.insert(
-        "analytic".into(),
-        json!({
-            "type_id": 1,
-            "uid": finding.rule,
-            "name": finding.title,
-            "version": finding.rule_version.to_string(),
-        }),
-    );
+    out.insert("analytic".into(), analytic(alert));
     out.insert("types".into(), json!(finding.taxonomy));
+    let attacks: Vec<Value> = finding.taxonomy.iter().filter_map(|id| attack(id)).collect();
+    add(&mut out, "attacks", (!attacks.is_empty()).then(|| attacks.into()));
     out.insert("first_seen_time".into(), first.into());
     out.insert("last_seen_time".into(), last.into());
+    out.insert("related_events_count".into(), alert.run.findings.into());
     Value::Object(out)
+}
+
+fn analytic(alert: &Alert<'_>) -> Value {
+    let finding = alert.finding;
+    let mut out = Map::new();
+    // A rule.
+    out.insert("type_id".into(), 1.into());
+    out.insert("uid".into(), finding.rule.into());
+    out.insert("name".into(), finding.title.into());
+    out.insert("version".into(), finding.rule_version.to_string().into());
+    add_text(&mut out, "desc", finding.description);
+    Value::Object(out)
+}
+
+/// A technique of MITRE ATLAS, which the schema takes beside ATT&CK; `None` for other ids.
+fn attack(id: &str) -> Option<Value> {
+    let technique = id.strip_prefix("AML.T")?.split('.').next()?;
+    let technique = format!("AML.T{technique}");
+    let entity = |id: &str| json!({ "uid": id, "name": taxonomy::name_of(taxonomy::TAXONOMY, id) });
+    let mut out = Map::new();
+    out.insert("version".into(), taxonomy::ATLAS_VERSION.into());
+    if technique != id {
+        out.insert("sub_technique".into(), entity(id));
+    }
+    out.insert("technique".into(), entity(&technique));
+    Some(Value::Object(out))
+}
+
+/// What to do, and where to read about it: the runbook first.
+fn remediation(alert: &Alert<'_>) -> Value {
+    json!({ "desc": alert.next_step(), "references": links(alert) })
+}
+
+fn links(alert: &Alert<'_>) -> Vec<String> {
+    alert.runbook_url().into_iter().chain(alert.finding.references.iter().cloned()).collect()
 }
 
 /// Where exactly, for whoever looks it up: the event, and the place in it.
@@ -305,13 +359,42 @@ fn weir(alert: &Alert<'_>) -> Value {
         add_text(&mut out, key, text);
     }
     out.insert("dedup_key".into(), alert.dedup_key.to_string().into());
+    out.insert("finding_uid".into(), finding.uid.to_string().into());
     out.insert("sequence".into(), alert.told.sequence.into());
+    let run = &alert.run;
+    let run = json!({ "opened_time": run.opened_ms, "ends_time": run.ends_ms, "findings": run.findings });
+    out.insert("run".into(), run);
+    out.insert("next_step".into(), alert.next_step().into());
+    out.insert("references".into(), links(alert).into());
+    out.insert("lookup".into(), lookup(alert));
+    add(&mut out, "hits_dropped", (facts.hits_dropped > 0).then(|| facts.hits_dropped.into()));
     out.insert("criteria".into(), json!(finding.criteria));
     out.insert("evidence".into(), pointer(alert));
     add(&mut out, "measure", finding.measure.as_ref().map(measured));
     add(&mut out, "held_back", held_back(alert));
     add(&mut out, "denied", denied(alert));
     add(&mut out, "runbook_url", alert.runbook_url().map(Value::from));
+    Value::Object(out)
+}
+
+/// Where to look next, ready to paste: the rows in weir's database, and the captured event as it was read, which
+/// holds what was masked and so needs the right to see it.
+fn lookup(alert: &Alert<'_>) -> Value {
+    let position = alert.facts.position;
+    let quoted = position.topic.replace('\\', "\\\\").replace('\'', "\\'");
+    let mut out = Map::new();
+    out.insert("finding".into(), format!("SELECT * FROM findings WHERE uid = '{}'", alert.finding.uid).into());
+    let interaction = format!(
+        "SELECT * FROM interactions WHERE source_topic = '{quoted}' AND source_partition = {} AND source_offset = {} \
+         AND source_index = {}",
+        position.partition, position.offset, alert.facts.index
+    );
+    out.insert("interaction".into(), interaction.into());
+    // Kafka allows no other characters; anything else does not belong on a command line.
+    if position.topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+        let event = format!("kcat -C -t {} -p {} -o {} -c 1", position.topic, position.partition, position.offset);
+        out.insert("event".into(), event.into());
+    }
     Value::Object(out)
 }
 

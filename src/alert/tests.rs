@@ -5,10 +5,12 @@
 use super::*;
 use crate::judge::judge;
 use crate::model::facts::FactHit;
-use crate::model::{Category, Confidence, Destination, Principal, PrincipalKind};
+use crate::model::finding::Measure;
+use crate::model::{Category, Confidence, Destination, Direction, PartKind, Principal, PrincipalKind, Role};
 use crate::policy::{Limits, Policy};
 use crate::rules::Catalogue;
 use crate::score::tests::facts;
+use crate::score::throttles::Held;
 use crate::score::{Limit, score};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -179,15 +181,132 @@ fn severity_decides_and_ids_follow_the_sequence() {
     assert!(throttle(&mut state, &facts, &finding, &config).is_none());
     assert!(state.is_absent(), "what is not told leaves no trace");
     finding.severity = Severity::Critical;
-    let alerts: Vec<_> = (0..4).filter_map(|_| throttle(&mut state, &facts, &finding, &config)).collect();
+    let alerts: Vec<_> = (0..5).filter_map(|_| throttle(&mut state, &facts, &finding, &config)).collect();
     assert_eq!(alerts.iter().map(|alert| alert.told.sequence).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(alerts[0].dedup_key, alerts[2].dedup_key);
     assert_ne!(alerts[0].id, alerts[1].id);
     assert_eq!(alerts[0].id, Uid::of(&[b"alert", &finding.uid.0, &1u64.to_le_bytes()]));
     let later = Facts { time_ms: T0 + 4 * 3_600_000, ..facts.clone() };
     let alert = throttle(&mut state, &later, &finding, &config).unwrap();
-    assert_eq!((alert.told.held.total, alert.told.sequence), (1, 4));
+    assert_eq!((alert.told.held.total, alert.told.sequence), (2, 4));
     assert_ne!(alert.dedup_key, alerts[0].dedup_key, "a new run");
+}
+
+#[test]
+fn a_trouble_that_goes_on_updates_the_finding_that_opened_it() {
+    let (config, mut state, catalogue) = (config(), State::default(), Catalogue::built_in());
+    let mut alerts = Vec::new();
+    for step in 0..5 {
+        let mut facts = full(T0 + step * 30 * 60_000);
+        facts.position.offset += step;
+        facts.hits = vec![hit("secret.github_token", Category::Secret, Direction::Input, Role::User)];
+        facts.hits_dropped = u32::from(step == 4);
+        let judged = judge(&Policy::default(), &catalogue, &facts, &Default::default());
+        if let Some(alert) = throttle(&mut state, &facts, &judged.findings[0], &config) {
+            alerts.push((json(&alert), sent(&alert)));
+        }
+    }
+    let of = |pointer: &str| -> Vec<Value> {
+        alerts.iter().map(|(value, _)| value.pointer(pointer).cloned().unwrap_or_default()).collect()
+    };
+    assert_eq!(of("/activity_id"), [1, 2, 2]);
+    assert_eq!(of("/type_uid"), [200601, 200602, 200602]);
+    assert_eq!(of("/finding_info/related_events_count"), [1, 3, 5]);
+    let (uids, keys, own) = (of("/finding_info/uid"), of("/unmapped/weir/dedup_key"), of("/unmapped/weir/finding_uid"));
+    assert!(uids[0] == uids[1] && uids[1] == uids[2] && keys[0] == keys[2]);
+    assert!(uids[0] == own[0] && own[0] != own[1] && own[1] != own[2]);
+    insta::assert_snapshot!(alerts[2].1);
+}
+
+/// Names as somebody might choose them who wants an alert to be misread, or not to fit.
+fn any_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("👩\u{200d}💻".repeat(24)),
+        Just("\u{202e}".repeat(85)),
+        Just("a\n\"'\\&<>`*_|".repeat(20)),
+        "\\PC{0,256}",
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn words_fit_and_stand_on_one_line_whatever_the_names_are(
+        names in proptest::collection::vec(any_name(), 7), rule in "[a-z.]{1,80}", kind in 0..4usize, hits: bool, held: bool
+    ) {
+        let mut facts = full(T0);
+        facts.principal = Principal { kind: PrincipalKind::ALL[kind], value: &names[0] };
+        (facts.application, facts.provider, facts.model) = (&names[1], &names[2], &names[3]);
+        (facts.destination.host, facts.position.topic) = (&names[4], &names[5]);
+        (facts.position.offset, facts.index, facts.hits_dropped) = (i64::MAX, u32::MAX, u32::MAX);
+        facts.hits = vec![hit("some.rule", Category::Pii, Direction::Output, Role::Assistant)];
+        facts.hits[0].masked = Cow::Borrowed(&names[6]);
+        let mut finding = finding_of(&facts, &names[6], &[], &[]);
+        if !hits {
+            finding.place = None;
+            finding.measure = Some(Measure {
+                unit: "requests",
+                limit: u64::MAX,
+                observed: u64::MAX,
+                window_start_ms: 0,
+                window_end_ms: T0,
+                denied_before: u64::MAX,
+            });
+        }
+        finding.rule = &rule;
+        let (config, mut state) = (config(), State::default());
+        let mut alert = throttle(&mut state, &facts, &finding, &config).unwrap();
+        if held {
+            let by_rule = (0..32).map(|number| (format!("{rule}{number}").into(), u32::MAX)).collect();
+            alert.told = Told { sequence: 1, held: Held { total: u64::MAX, by_rule }, denied: vec![
+                (Limit::RequestsPerMinute, u64::MAX), (Limit::TokensPerMinute, u64::MAX),
+            ] };
+            alert.run.findings = u32::MAX;
+        }
+        let (title, message) = (alert.title(), alert.message());
+        prop_assert!(title.len() <= words::TITLE_MAX_BYTES && message.len() <= words::MESSAGE_MAX_BYTES);
+        for text in [&title, &message] {
+            prop_assert_eq!(&words::shown(text, 2_000), text, "nothing hidden is left");
+        }
+        prop_assert!(message.contains("% sure."));
+        prop_assert_eq!(message.contains("It has been going on since"), held);
+        let length = alert.value().len();
+        prop_assert!(length < 16 << 10, "{} bytes", length);
+    }
+}
+
+/// Every kind of finding has its own next step, short enough for a chat message.
+#[test]
+fn there_is_always_a_next_step() {
+    let mut facts = full(T0);
+    for &category in Category::ALL {
+        for &direction in Direction::ALL {
+            facts.hits = vec![hit("some.rule", category, direction, Role::User)];
+            let finding = finding_of(&facts, "Something", &[], &[]);
+            let text = next_step::of(&finding);
+            assert!(text.starts_with("1. ") && text.contains(" 2. ") && text.len() <= 500, "{category}: {text}");
+            assert_eq!(next_step::of(&Finding { next_step: "Call Ada.", ..finding }), "Call Ada.");
+        }
+    }
+}
+
+/// What `finding_info.attacks` says of an id.
+#[test]
+fn techniques_of_atlas_are_attacks() {
+    let mut facts = full(T0);
+    facts.hits = vec![hit("some.rule", Category::Injection, Direction::Input, Role::User)];
+    let all: Vec<String> = crate::rules::taxonomy::TAXONOMY.iter().map(|(id, _)| (*id).to_owned()).collect();
+    let (finding, config) = (finding_of(&facts, "Something", &all, &[]), config());
+    let value = json(&throttle(&mut State::default(), &facts, &finding, &config).unwrap());
+    let attacks = value["finding_info"]["attacks"].as_array().unwrap();
+    assert_eq!(attacks.len(), all.iter().filter(|id| id.starts_with("AML.")).count());
+    for attack in attacks {
+        let id = attack["technique"]["uid"].as_str().unwrap();
+        assert!(id.len() == "AML.T0051".len() && attack["technique"]["name"].is_string(), "{attack}");
+        let sub = &attack["sub_technique"];
+        assert!(sub.is_null() || sub["uid"].as_str().unwrap().starts_with(id) && sub["name"].is_string(), "{attack}");
+    }
 }
 
 #[test]
@@ -208,9 +327,9 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 const RULES: [&str; 4] = ["secret.a", "pii.b", "injection.c", "exfiltration.d"];
 
-/// Runs the steps and returns everything that was told, and the state's bytes. With `restart` the state goes
-/// through its encoding after every step, as when each step is another process.
-fn run(steps: &[Step], restart: bool) -> (Vec<String>, Vec<u8>) {
+/// Runs the steps and returns everything that was told, and the state's bytes. After the steps that `restarts` names
+/// the state goes through its encoding, as when what follows is another transaction of another process.
+fn run(steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<String>, Vec<u8>) {
     let limits = Limits { requests_per_minute: NonZeroU32::new(4), tokens_per_minute: NonZeroU32::new(600) };
     let config = Config { burst: 2, every_ms: 20_000, ..config() };
     let catalogue = Catalogue::built_in();
@@ -232,7 +351,7 @@ fn run(steps: &[Step], restart: bool) -> (Vec<String>, Vec<u8>) {
         }
         bytes.clear();
         state.encode(&mut bytes);
-        if restart {
+        if restarts(index) {
             state = State::decode(&bytes).unwrap();
         }
     }
@@ -241,8 +360,10 @@ fn run(steps: &[Step], restart: bool) -> (Vec<String>, Vec<u8>) {
 
 proptest! {
     #[test]
-    fn restarts_change_nothing(steps in proptest::collection::vec(any_step(), 1..60)) {
-        prop_assert_eq!(run(&steps, false), run(&steps, true));
+    fn restarts_change_nothing(steps in proptest::collection::vec(any_step(), 1..60), cuts: u64) {
+        let undisturbed = run(&steps, |_| false);
+        prop_assert_eq!(&run(&steps, |_| true), &undisturbed);
+        prop_assert_eq!(&run(&steps, |index| cuts >> index & 1 == 1), &undisturbed);
     }
 
     /// Nothing that is counted is lost: what alerts tell and what the state still holds add up to what happened.
@@ -255,7 +376,7 @@ proptest! {
             time_ms += forward_ms;
             state.advance(&facts("u", time_ms));
             asked += 1;
-            if state.ask(&names[rule], quota).is_some() {
+            if state.ask(&names[rule], Uid([0; 16]), quota).is_some() {
                 answered += 1 + state.tell().held.total;
             }
         }

@@ -94,6 +94,9 @@ fn show(catalogue: &Catalogue, id: &str, out: &mut dyn Write) -> anyhow::Result<
     for reference in &rule.references {
         writeln!(out, "see         {reference}")?;
     }
+    if !rule.next_step.is_empty() {
+        writeln!(out, "next step   {}", rule.next_step)?;
+    }
     writeln!(out, "examples    {} and {} counter-examples", rule.examples.len(), rule.counter_examples.len())?;
     Ok(())
 }

@@ -54,6 +54,7 @@ enum FormatName {
     Native,
     #[value(name = "openai")]
     OpenAi,
+    Anthropic,
     Text,
 }
 
@@ -231,6 +232,7 @@ impl<W: Write> Scan<'_, W> {
         let format = match self.args.format {
             FormatName::Native => Format::Native,
             FormatName::OpenAi => Format::OpenAi,
+            FormatName::Anthropic => Format::Anthropic,
             FormatName::Auto | FormatName::Text => {
                 self.formats.get(event.position.topic).copied().unwrap_or(Format::Auto)
             }

@@ -113,13 +113,20 @@ pub enum SchemaError {
     #[error("{0}")]
     Version(Status),
     /// One line for each thing that is not as it must be, with its remedy.
-    #[error("the tables are not as they must be:\n  {}", .0.join("\n  "))]
+    #[error("the tables are not as they must be: {}", .0.join("; "))]
     Tables(Vec<String>),
 }
 
 /// That the server's schema was found fit. To be had from [`check`] only.
 #[derive(Clone, Debug)]
-pub struct SchemaProof(());
+pub struct SchemaProof(Status);
+
+impl SchemaProof {
+    /// That the schema is newer than this program, which somebody may want to know.
+    pub fn newer(&self) -> Option<&Status> {
+        Some(&self.0).filter(|status| matches!(status, Status::Newer { .. }))
+    }
+}
 
 /// What `apply` does next: statements, and the version that they bring, if any.
 #[derive(Clone, Debug)]
@@ -145,7 +152,7 @@ pub async fn check(client: &Client) -> Result<SchemaProof, SchemaError> {
     let mut problems = column_problems(client, &columns(client).await?);
     problems.extend(window_problems(client, &server_tables(client).await?));
     problems.extend(setting_problems(client).await?);
-    if problems.is_empty() { Ok(SchemaProof(())) } else { Err(SchemaError::Tables(problems)) }
+    if problems.is_empty() { Ok(SchemaProof(status)) } else { Err(SchemaError::Tables(problems)) }
 }
 
 /// What [`apply`] would do.

@@ -57,6 +57,8 @@ pub fn resolve(mut written: Pipeline, sources: &Sources<'_>, problems: &mut Vec<
         alert: alert?,
         detect_threads: threads(written.limits.detect_threads),
         log_json: written.telemetry.log == One(Log::Json),
+        listen: written.telemetry.listen.as_ref().map(|listen| listen.0.clone()),
+        otlp: written.telemetry.otlp.as_ref().map(|collector| collector.0.clone()),
         digest,
         warnings,
         name: written.name.value.clone(),
@@ -79,10 +81,11 @@ fn threads(written: Threads) -> usize {
     }
 }
 
-/// Secrets are `***` in it, and the instance is left out.
+/// Secrets are `***` in it, and what differs between instances is left out: the name, and the port on one machine.
 fn digest(written: &Pipeline) -> String {
     let mut written = written.clone();
     written.kafka.instance = None;
+    written.telemetry.listen = None;
     let json = serde_json::to_vec(&written).expect("sections are mappings of text and numbers");
     hex(&Sha256::digest(json))
 }

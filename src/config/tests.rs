@@ -118,6 +118,8 @@ fn the_smallest_pipeline_has_every_default() {
       detect_threads: auto
     telemetry:
       log: json
+      listen: null
+      otlp: null
     "#);
     let config = loaded.config;
     assert_eq!(config.input, [InputTopic { name: "llm.events".to_owned(), format: Format::Auto }]);
@@ -129,6 +131,28 @@ fn the_smallest_pipeline_has_every_default() {
     assert_eq!(config.mask_key.id(), "");
     assert!(config.detect_threads > 0);
     assert_eq!(config.warnings.len(), 1, "no key: {:?}", config.warnings);
+}
+
+#[test]
+fn telemetry_goes_where_it_is_told_to() {
+    let with = |telemetry: &str| format!("{SMALLEST}telemetry: {{ {telemetry} }}\n");
+    let config =
+        Bench::new().env("PORT", "9470").config(&with("listen: \"0.0.0.0:${PORT}\", otlp: \"https://otel:4318/\""));
+    assert_eq!((config.listen.as_deref(), config.otlp.as_deref()), (Some("0.0.0.0:9470"), Some("https://otel:4318")));
+    let off = Bench::new().config(&with("listen: \"${PORT:-}\""));
+    assert_eq!((off.listen, &off.digest), (None, &Bench::new().config(SMALLEST).digest), "a port of an instance");
+    for (telemetry, message) in [
+        ("listen: 9464", "telemetry.listen: `9464` is not `host:port`"),
+        ("listen: \"http://a:1\"", "telemetry.listen: `http://a:1` is not `host:port`"),
+        ("listen: \"a:99999\"", "telemetry.listen: `a:99999` is not `host:port`"),
+        ("otlp: \"otel:4317\"", "telemetry.otlp is not an HTTP address"),
+        ("otlp: \"http://:4318\"", "telemetry.otlp names no host"),
+        ("otlp: \"http://u:p@otel:4318\"", "telemetry.otlp holds a user or a password"),
+        ("otlp: \"http://otel:4318/v1/traces\"", "telemetry.otlp goes on after the collector"),
+    ] {
+        let found = messages(&with(telemetry));
+        assert!(found.len() == 1 && found[0].contains(message), "{telemetry}: {found:?}");
+    }
 }
 
 #[test]
@@ -267,14 +291,14 @@ policy: nowhere.yaml
       |
     9 |     - { name: otel.spans, format: otlp_proto }
       |                                   ^^^^^^^^^^
-      = write one of auto, native, openai
+      = write one of auto, native, openai, anthropic
 
     error: input.topics[2].format: `natve` is not a format of events
       --> pipeline.yaml:10:32
        |
     10 |     - { name: gateway, format: natve, mapping: portkey.yaml }
        |                                ^^^^^
-       = did you mean `native`? It takes auto, native, openai
+       = did you mean `native`? It takes auto, native, openai, anthropic
 
     error: input.topics[2].mapping is not supported by this version of weir
       --> pipeline.yaml:10:39

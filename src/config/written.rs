@@ -228,8 +228,12 @@ section! {
     Telemetry {
         /// Log lines as `text` or `json`.
         log: One<Log> = One(Log::Json),
+        /// `host:port` of the admin port, which serves /live, /ready and /metrics. Without it no port is opened.
+        listen: Option<Listen>,
+        /// An OpenTelemetry collector that takes metrics and traces by OTLP over HTTP: `http://otel:4318`.
+        otlp: Option<Collector>,
     }
-    later ["listen", "otlp"]
+    later []
 }
 
 /// `host:port` of some brokers.
@@ -301,6 +305,63 @@ impl Written for Url {
 
     fn stand_in() -> Self {
         Url(String::new())
+    }
+}
+
+/// `host:port` to listen on.
+#[derive(Clone, Debug)]
+pub struct Listen(pub String);
+leaf!(Listen, "Listen", |listen| listen.0, { "type": "string", "pattern": r"^.+:[0-9]+$|\$\{" });
+
+impl Written for Listen {
+    fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let listen = Text::read(node, problems)?.value;
+        let parts = listen.rsplit_once(':');
+        if parts.is_none_or(|(host, port)| host.is_empty() || host.contains('/') || port.parse::<u16>().is_err()) {
+            let message = format!("{}: {} is not `host:port`", node.path, node.shown());
+            let remedy = "write `127.0.0.1:9464`, or `0.0.0.0:9464` to be reached from other hosts";
+            problems.push(Problem::new(node.place, message, remedy));
+            return None;
+        }
+        Some(Listen(listen))
+    }
+
+    fn stand_in() -> Self {
+        Listen(String::new())
+    }
+}
+
+/// Scheme, host and port of an OTLP collector, and a path when it is not at the root. Passwords have no place in it.
+#[derive(Clone, Debug)]
+pub struct Collector(pub String);
+leaf!(Collector, "Collector", |collector| collector.0, { "type": "string", "pattern": r"^https?://|\$\{" });
+
+impl Written for Collector {
+    fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<Self> {
+        let url = Text::read(node, problems)?.value;
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let problem = match rest {
+            None => Some(("is not an HTTP address", "write `http://otel:4318`; 4317 is the port of gRPC")),
+            Some(rest) if rest.starts_with(['/', ':']) || rest.is_empty() => {
+                Some(("names no host", "write `http://otel:4318`"))
+            }
+            Some(rest) if rest.contains('@') => {
+                Some(("holds a user or a password", "set OTEL_EXPORTER_OTLP_HEADERS in the environment"))
+            }
+            Some(rest) if rest.contains(['?', '#', ' ']) || rest.contains("/v1/") => {
+                Some(("goes on after the collector", "weir adds /v1/metrics and /v1/traces itself"))
+            }
+            Some(_) => None,
+        };
+        if let Some((what, remedy)) = problem {
+            problems.push(Problem::new(node.place, format!("{} {what}", node.path), remedy));
+            return None;
+        }
+        Some(Collector(url.trim_end_matches('/').to_owned()))
+    }
+
+    fn stand_in() -> Self {
+        Collector(String::new())
     }
 }
 

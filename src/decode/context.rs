@@ -25,15 +25,23 @@ pub(super) struct Context<'e> {
     pub index: u32,
     pub arena: &'e Bump,
     pub warnings: Warnings,
+    /// Whether content is known to be missing: a body that cannot be read, or the end of a stream.
+    pub is_cut: bool,
 }
 
 impl<'e> Context<'e> {
     pub(super) fn new(event: &Event<'e>, index: u32, arena: &'e Bump) -> Self {
-        Context { event: *event, index, arena, warnings: Warnings::default() }
+        Context { event: *event, index, arena, warnings: Warnings::default(), is_cut: false }
     }
 
     pub(super) fn warn(&mut self, warning: Warning) {
         self.warnings.add(warning);
+    }
+
+    /// Notes that a stream ends before its end.
+    pub(super) fn cut_stream(&mut self) {
+        self.is_cut = true;
+        self.warn(Warning::StreamTruncated);
     }
 
     pub(super) fn bad_field<T>(&mut self) -> Option<T> {

@@ -7,7 +7,7 @@
 //! number beyond all floats or a string with half a surrogate pair, which the parser itself refuses.
 //!
 //! [`outline`] passes over a text once, before anything is parsed: it measures the nesting, sees which known keys
-//! stand at the top, and where the first value ends. It does not validate.
+//! stand at the top and in two bodies below it, and where the first value ends. It does not validate.
 
 use bumpalo::Bump;
 use memchr::{memchr, memchr2};
@@ -19,22 +19,56 @@ use std::marker::PhantomData;
 use crate::limits;
 use crate::model::reject::{Reason, Reject};
 
-/// Keys by which a format is recognised.
-const KNOWN_KEYS: [&[u8]; 5] = [b"weir_schema", b"specversion", b"records", b"request", b"response"];
+/// Declares the keys by which formats are recognised.
+macro_rules! keys {
+    ($($variant:ident $text:literal),+ $(,)?) => {
+        /// A key by which a format is recognised.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Key { $($variant),+ }
 
-/// Which of the known keys stand at the top of a text.
+        impl Key {
+            fn of(key: &[u8]) -> Option<Key> {
+                match key {
+                    $($text => Some(Key::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+keys! {
+    WeirSchema b"weir_schema",
+    SpecVersion b"specversion",
+    Records b"records",
+    Request b"request",
+    Response b"response",
+    // Of bodies.
+    AnthropicVersion b"anthropic_version",
+    Choices b"choices",
+    Content b"content",
+    Input b"input",
+    Messages b"messages",
+    Model b"model",
+    Object b"object",
+    Output b"output",
+    Prompt b"prompt",
+    Role b"role",
+    System b"system",
+    Type b"type",
+}
+
+/// Which of the known keys stand in an object.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Keys(u8);
+pub(super) struct Keys(u32);
 
 impl Keys {
-    fn add(&mut self, key: &[u8]) {
-        if let Some(index) = KNOWN_KEYS.iter().position(|known| *known == key) {
-            self.0 |= 1 << index;
-        }
+    fn add(&mut self, key: Key) {
+        self.0 |= 1 << key as u32;
     }
 
-    pub(super) fn has(self, key: &str) -> bool {
-        KNOWN_KEYS.iter().position(|known| *known == key.as_bytes()).is_some_and(|index| self.0 & 1 << index != 0)
+    pub(super) fn has(self, key: Key) -> bool {
+        self.0 & 1 << key as u32 != 0
     }
 }
 
@@ -42,12 +76,32 @@ impl Keys {
 pub(super) struct Outline {
     /// Deepest nesting of objects and arrays.
     pub depth: usize,
+    /// Keys at the top.
     pub keys: Keys,
+    /// Keys of the objects `request` and `response` at the top.
+    pub request: Keys,
+    pub response: Keys,
     /// Where the first object or array ends, exclusive; `None` when it does not.
     pub end: Option<usize>,
 }
 
 impl Outline {
+    /// Notes a key below the key `top`.
+    fn add(&mut self, depth: usize, top: Option<Key>, key: Option<Key>) {
+        let Some(key) = key else { return };
+        match (depth, top) {
+            (1, _) => self.keys.add(key),
+            (2, Some(Key::Request)) => self.request.add(key),
+            (2, Some(Key::Response)) => self.response.add(key),
+            _ => {}
+        }
+    }
+
+    /// Whether the text is one object or array and nothing else.
+    pub(super) fn is_whole(&self, text: &str) -> bool {
+        self.end.is_some_and(|end| text[end..].trim_ascii_start().is_empty())
+    }
+
     /// Refuses what is nested deeper than the bound.
     pub(super) fn check_depth(&self) -> Result<(), Reject> {
         if self.depth <= limits::JSON_DEPTH {
@@ -60,15 +114,21 @@ impl Outline {
 /// Measures the first object or array of a text.
 pub(super) fn outline(text: &str) -> Outline {
     let bytes = text.as_bytes();
-    let mut seen = Outline { depth: 0, keys: Keys::default(), end: None };
+    let none = Keys::default();
+    let mut seen = Outline { depth: 0, keys: none, request: none, response: none, end: None };
     let (mut at, mut depth) = (0, 0usize);
+    let mut top = None;
     while let Some(&byte) = bytes.get(at) {
         at += 1;
         match byte {
             b'"' => {
                 let Some(close) = string_end(bytes, at) else { break };
-                if depth == 1 && is_key(&bytes[close + 1..]) {
-                    seen.keys.add(&bytes[at..close]);
+                if depth <= 2 && is_key(&bytes[close + 1..]) {
+                    let key = Key::of(&bytes[at..close]);
+                    if depth == 1 {
+                        top = key;
+                    }
+                    seen.add(depth, top, key);
                 }
                 at = close + 1;
             }
@@ -143,6 +203,19 @@ pub(super) enum Value<'e> {
 }
 
 impl<'e> Leaf<'e> {
+    /// The text of an object, or nothing.
+    pub(super) fn object(self) -> Option<&'e str> {
+        match self.value() {
+            Value::Object(json) => Some(json),
+            _ => None,
+        }
+    }
+
+    /// This, or another one when there is none.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self.is_absent() { other } else { self }
+    }
+
     pub(super) fn value(self) -> Value<'e> {
         let Some(raw) = self.0.map(RawValue::get) else { return Value::Absent };
         match raw.as_bytes().first() {
@@ -337,8 +410,8 @@ mod tests {
         let text = r#" {"weir_schema": 1, "a": "request\": {[", "b": [[{"response": 2}]]} {"x": 1}"#;
         let seen = outline(text);
         assert_eq!(seen.depth, 4);
-        assert!(seen.keys.has("weir_schema"));
-        assert!(!seen.keys.has("request") && !seen.keys.has("response"));
+        assert!(seen.keys.has(Key::WeirSchema));
+        assert!(!seen.keys.has(Key::Request) && !seen.keys.has(Key::Response));
         assert_eq!(&text[seen.end.unwrap()..], r#" {"x": 1}"#);
         assert!(outline(r#"{"a": "never closed}"#).end.is_none());
         assert!(outline(r#"{"a": "\"#).end.is_none());

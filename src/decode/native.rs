@@ -7,7 +7,7 @@ use bumpalo::collections::Vec as ArenaVec;
 use serde::Deserialize;
 
 use super::context::{Context, Named, part};
-use super::json::{Keys, Leaf, List, Nested, Value, parse};
+use super::json::{Key, Keys, Leaf, List, Nested, Value, parse};
 use crate::limits;
 use crate::model::reject::{Reason, Reject};
 use crate::model::{ContentState, Destination, Direction, Interaction, Message, Part, PartKind, Role, Warning};
@@ -126,7 +126,7 @@ struct PartWire<'e> {
 
 /// Decodes one native event.
 pub(super) fn decode<'e>(text: &'e str, keys: Keys, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
-    if keys.has("specversion") && !keys.has("weir_schema") {
+    if keys.has(Key::SpecVersion) && !keys.has(Key::WeirSchema) {
         return decode_envelope(parse(text)?, context);
     }
     let wire: Wire<'e> = parse(text)?;

@@ -1,19 +1,34 @@
-//! What people and models say: sentences of our own with slots, put together to texts of one to three KB.
+//! What people and models say: sentences of our own with slots, put together to texts of one to three KB. English
+//! has four fields of work; other languages stand beside this file.
 //!
-//! Ordinary text must hold nothing that a rule would find: no digits beyond two in a row, no addresses, no names
-//! of people, no wording of orders to the model. A test holds the tables to it.
+//! Ordinary text must hold nothing that a rule would report, though it holds what a hasty rule would take for it:
+//! see [`near_miss`]. A test scans it.
 
 use super::random::Random;
 
-/// A field of work: what is asked there and what is answered.
+/// A field of work, or a language: what is asked there and what is answered.
 pub(super) struct Topic {
-    pub system: &'static str,
     pub questions: &'static [&'static str],
     pub details: &'static [&'static str],
     pub answers: &'static [&'static str],
     /// Code or data of the field; may be empty.
     pub snippets: &'static [&'static str],
+    /// How a question ends.
+    pub closers: &'static [&'static str],
+    /// How the result of a tool begins.
+    pub found: &'static str,
+    pub words: &'static Words,
 }
+
+/// What fills the slots of a language's sentences.
+pub(super) struct Words {
+    pub teams: &'static [&'static str],
+    pub things: &'static [&'static str],
+    pub times: &'static [&'static str],
+}
+
+const ENGLISH: Words = Words { teams: &TEAMS, things: &THINGS, times: &TIMES };
+const FOUND: &str = "Found in the archive:";
 
 const PLACES: [&str; 8] = ["Aarhus", "Lyon", "Porto", "Tampere", "Graz", "Cork", "Gdansk", "Leeds"];
 const TEAMS: [&str; 8] =
@@ -48,8 +63,10 @@ const CLOSERS: [&str; 6] = [
     "Three options are enough.",
 ];
 
-pub(super) const SUPPORT: Topic = Topic {
-    system: "You help the service desk of a maker of heating pumps. Answer from the handbook and say when it is silent.",
+pub(super) static SUPPORT: Topic = Topic {
+    closers: &CLOSERS,
+    found: FOUND,
+    words: &ENGLISH,
     questions: &[
         "A customer in {place} writes that the {thing} arrived without its second page; how should we answer?",
         "What do we usually offer when a {thing} is late {time}?",
@@ -76,8 +93,10 @@ pub(super) const SUPPORT: Topic = Topic {
     snippets: &[],
 };
 
-pub(super) const CODE: Topic = Topic {
-    system: "You review code for a small platform group. Prefer the simplest change that is right.",
+pub(super) static CODE: Topic = Topic {
+    closers: &CLOSERS,
+    found: FOUND,
+    words: &ENGLISH,
     questions: &[
         "Why does this function return an empty list when the {thing} has only one row?",
         "Can you make this loop easier to read without changing what it does?",
@@ -108,8 +127,10 @@ pub(super) const CODE: Topic = Topic {
     ],
 };
 
-pub(super) const DOCUMENTS: Topic = Topic {
-    system: "You sum up internal documents for people who have five minutes. Name the document that you rely on.",
+pub(super) static DOCUMENTS: Topic = Topic {
+    closers: &CLOSERS,
+    found: FOUND,
+    words: &ENGLISH,
     questions: &[
         "Sum up what changed in the {thing} {time}.",
         "Which parts of the {thing} concern the {team} team?",
@@ -137,8 +158,10 @@ pub(super) const DOCUMENTS: Topic = Topic {
     ],
 };
 
-pub(super) const ANALYSIS: Topic = Topic {
-    system: "You explain figures to managers. Never guess a figure; describe the way to get it.",
+pub(super) static ANALYSIS: Topic = Topic {
+    closers: &CLOSERS,
+    found: FOUND,
+    words: &ENGLISH,
     questions: &[
         "Why did returns in {place} go up {time}, while sales stayed flat?",
         "How would you show the {thing} to people who see it for the first time?",
@@ -166,11 +189,15 @@ pub(super) const ANALYSIS: Topic = Topic {
     ],
 };
 
-/// A question with its circumstances: 400 to 1,200 bytes.
-pub(super) fn question(topic: &Topic, random: &mut Random) -> String {
-    let mut text = sentence(topic.questions, random);
+/// A question with its circumstances: 400 to 1,200 bytes, or more to reach `least_bytes`.
+pub(super) fn question(topic: &Topic, least_bytes: usize, random: &mut Random) -> String {
+    let mut text = sentence(topic.questions, topic.words, random);
     let count = random.between(3, 8);
-    push_sentences(&mut text, topic.details, count, random);
+    push_sentences(&mut text, topic.details, topic.words, count, random);
+    while text.len() < least_bytes {
+        text.push_str("\n\n");
+        push_sentences(&mut text, topic.details, topic.words, 8, random);
+    }
     if !topic.snippets.is_empty() && random.chance(35) {
         text.push_str("\n\n");
         text.push_str(random.phrase(topic.snippets));
@@ -178,99 +205,143 @@ pub(super) fn question(topic: &Topic, random: &mut Random) -> String {
     } else {
         text.push(' ');
     }
-    text.push_str(random.phrase(&CLOSERS));
+    if random.chance(20) {
+        text.push_str(&near_miss(random));
+        text.push(' ');
+    }
+    text.push_str(random.phrase(topic.closers));
     text
 }
 
 /// An answer: 500 to 1,500 bytes.
 pub(super) fn answer(topic: &Topic, random: &mut Random) -> String {
-    let mut text = sentence(topic.answers, random);
+    let mut text = sentence(topic.answers, topic.words, random);
     let count = random.between(3, 6);
-    push_sentences(&mut text, topic.answers, count, random);
+    push_sentences(&mut text, topic.answers, topic.words, count, random);
     if !topic.snippets.is_empty() && random.chance(35) {
         text.push_str("\n\n");
         text.push_str(random.phrase(topic.snippets));
     }
     text.push_str("\n\n");
-    text.push_str(&sentence(topic.answers, random));
+    text.push_str(&sentence(topic.answers, topic.words, random));
     let count = random.between(1, 4);
-    push_sentences(&mut text, topic.answers, count, random);
+    push_sentences(&mut text, topic.answers, topic.words, count, random);
+    text
+}
+
+/// An answer of about so many bytes, one sentence at least.
+pub(super) fn answer_of(topic: &Topic, bytes: usize, random: &mut Random) -> String {
+    let mut text = sentence(topic.answers, topic.words, random);
+    while text.len() < bytes {
+        push_sentences(&mut text, topic.answers, topic.words, 1, random);
+    }
     text
 }
 
 /// What a search or a database gives back.
 pub(super) fn tool_result(topic: &Topic, random: &mut Random) -> String {
-    let mut text = String::from("Found in the archive:");
+    let mut text = String::from(topic.found);
     let count = random.between(2, 5);
-    push_sentences(&mut text, topic.details, count, random);
+    push_sentences(&mut text, topic.details, topic.words, count, random);
     text
 }
 
 /// A short request, as a script sends many of.
 pub(super) fn short(random: &mut Random) -> String {
     let form = "Put this note into one of the classes delivery, defect, praise or other: {thing} from {place}, {time}.";
-    fill(form, random)
+    fill(form, &ENGLISH, random)
 }
 
-/// Takes the sentences of a table in turn from a random one on, so that none stands twice in a row.
-fn push_sentences(text: &mut String, table: &[&'static str], count: u64, random: &mut Random) {
-    let first = random.below(table.len() as u64);
-    for step in 0..count {
-        text.push(' ');
-        text.push_str(&fill(table[((first + step) % table.len() as u64) as usize], random));
+/// What looks like a secret, personal data or an order and is none: ids, checksums, times, prices, keys and cards
+/// that documentation shows, placeholders, harmless wording.
+fn near_miss(random: &mut Random) -> String {
+    const HEX: &[u8] = b"0123456789abcdef";
+    let mut hex = |length: usize| random.string(HEX, length);
+    let ids = [hex(8), hex(4), hex(4), hex(12), hex(40)];
+    let number = random.between(200_000, 899_999);
+    match random.below(16) {
+        0 => format!("The trace id is {}-{}-4{}-a{}-{}.", ids[0], ids[1], &ids[2][1..], &ids[1][1..], ids[3]),
+        1 => format!("It broke with commit {}.", ids[4]),
+        2 => format!("The image is pinned to sha256:{}{}.", ids[4], &ids[4][..24]),
+        3 => format!("It was shipped on 2026-03-{:02} at 09:41:07Z in version 3.{}.2.", number % 28 + 1, number % 40),
+        4 => format!("The order is HB-{number}, line {}.", number % 90 + 10),
+        5 => format!("The offer says {},249.50 EUR for 36 months.", number % 9 + 1),
+        6 => format!("Build {number} took 1843 ms, the one before 1790 ms."),
+        7 => format!("The pump has the serial number PX{number}-{}.", number % 900 + 100),
+        8 => "The manual shows AKIAIOSFODNN7EXAMPLE as a key.".into(),
+        9 => "In the tests we pay with 4111 1111 1111 1111, which is declined.".into(),
+        10 => "Replies go to support@example.com.".into(),
+        11 => "The file reads api_key: ${SERVICE_API_KEY} and nothing else.".into(),
+        12 => "The template says postgres://user:password@localhost/db.".into(),
+        13 => "The old chart is at https://charts.example.com/v1?type=bar&w=640&h=480.".into(),
+        14 => "Please ignore the noise in the second column.".into(),
+        _ => "Act as a patient colleague who explains it to a beginner.".into(),
     }
 }
 
-fn sentence(table: &[&'static str], random: &mut Random) -> String {
+/// Takes the sentences of a table in turn from a random one on, so that none stands twice in a row.
+fn push_sentences(text: &mut String, table: &[&'static str], words: &Words, count: u64, random: &mut Random) {
+    let first = random.below(table.len() as u64);
+    for step in 0..count {
+        text.push(' ');
+        fill_into(text, table[((first + step) % table.len() as u64) as usize], words, random);
+    }
+}
+
+fn sentence(table: &[&'static str], words: &Words, random: &mut Random) -> String {
     let form = random.phrase(table);
-    fill(form, random)
+    fill(form, words, random)
+}
+
+fn fill(form: &str, words: &Words, random: &mut Random) -> String {
+    let mut text = String::with_capacity(form.len() + 32);
+    fill_into(&mut text, form, words, random);
+    text
 }
 
 /// Fills the slots of a form.
-fn fill(form: &str, random: &mut Random) -> String {
-    let mut text = String::with_capacity(form.len() + 32);
+fn fill_into(text: &mut String, form: &str, words: &Words, random: &mut Random) {
     let mut rest = form;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((slot, tail)) = after.split_once('}') else { break };
         text.push_str(before);
         let words = match slot {
             "place" => &PLACES,
-            "team" => &TEAMS,
-            "thing" => &THINGS,
-            _ => &TIMES,
+            "team" => words.teams,
+            "thing" => words.things,
+            _ => words.times,
         };
         text.push_str(random.phrase(words));
         rest = tail;
     }
     text.push_str(rest);
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generate::languages;
 
     #[test]
-    fn ordinary_text_holds_nothing_to_find() {
+    fn every_slot_is_filled_and_no_language_is_short() {
         let mut random = Random::new(5);
-        for topic in [&SUPPORT, &CODE, &DOCUMENTS, &ANALYSIS] {
-            for _ in 0..300 {
-                let text = [question(topic, &mut random), answer(topic, &mut random), tool_result(topic, &mut random)];
-                let text = text.join(" ").to_lowercase();
-                let digits = text.as_bytes().windows(3).any(|bytes| bytes.iter().all(u8::is_ascii_digit));
-                assert!(!digits, "{text}");
-                for word in ["@", "://", "![", "ignore", "instructions", "password", "secret", "token", "begin "] {
-                    assert!(!text.contains(word), "{word} in {text}");
-                }
+        let topics = [&SUPPORT, &CODE, &DOCUMENTS, &ANALYSIS, &languages::JAPANESE];
+        for topic in topics.into_iter().chain(languages::OF_PEOPLE.into_iter().flatten()) {
+            for form in [topic.questions, topic.details, topic.answers].concat() {
+                let text = fill(form, topic.words, &mut random);
+                assert!(!text.contains(['{', '}']), "{text}");
             }
+            let sizes: Vec<usize> =
+                (0..200).map(|_| question(topic, 0, &mut random).len() + answer(topic, &mut random).len()).collect();
+            assert!(sizes.iter().all(|size| (500..4_500).contains(size)), "{sizes:?}");
         }
     }
 
     #[test]
-    fn texts_have_the_size_of_real_ones() {
-        let mut random = Random::new(6);
-        let sizes = (0..400).map(|_| question(&CODE, &mut random).len() + answer(&SUPPORT, &mut random).len());
-        let sizes: Vec<usize> = sizes.collect();
-        assert!(sizes.iter().all(|size| (600..3_500).contains(size)), "{:?}", sizes.iter().max());
+    fn a_question_reaches_the_size_that_is_asked_for() {
+        let size = question(&CODE, 10_000, &mut Random::new(6)).len();
+        assert!((10_000..12_000).contains(&size), "{size}");
+        let size = answer_of(&CODE, 3_000, &mut Random::new(6)).len();
+        assert!((3_000..3_200).contains(&size), "{size}");
     }
 }

@@ -5,7 +5,7 @@
 //! records mean is score's business.
 
 use super::consumer::Plain;
-use super::{Config, NextOffset};
+use super::{Config, NextOffset, outage};
 use crate::limits;
 use crate::model::codec::{CodecError, Reader, Writer};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -107,7 +107,7 @@ pub fn restore(
                 behind_since.get_or_insert_with(Instant::now);
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(failed(error)),
-            Some(Err(error)) => tracing::warn!(%error, topic, partition, "reading state back"),
+            Some(Err(error)) => outage::poll_error(&error),
             None => {}
         }
         match behind_since {

@@ -5,6 +5,8 @@
 //! letter would make closing wait for ever, so dropping a [`Consumer`] answers what is left.
 
 use super::orphans::Watch;
+use super::outage;
+use super::reach::{self, Reach};
 use super::{Config, Member, NextOffset};
 use crate::limits;
 use rdkafka::client::ClientContext;
@@ -16,10 +18,14 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a request of this consumer (offsets, watermarks, metadata) may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the question for the end of a log may hold up a loop.
+const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A topic's partition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,9 +57,11 @@ pub enum Polled<'c> {
     Nothing,
 }
 
-/// The letter box, and the place where librdkafka's own log lines go.
+/// The letter box, and the place where librdkafka's own log lines and statistics go.
 pub struct Letters {
     post: Sender<Letter>,
+    /// The last statistics that nobody has taken. They come within `poll`, on the loop's own thread.
+    reaches: Mutex<Option<Vec<Reach>>>,
     closing: AtomicBool,
     /// Whether a rebalance was answered while closing.
     closed: AtomicBool,
@@ -61,11 +69,20 @@ pub struct Letters {
 
 impl ClientContext for Letters {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
+        outage::log_line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka consumer");
+        outage::client_error("consumer", &error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Some(read) = reach::read(statistics) {
+            if read.is_connected {
+                outage::answered();
+            }
+            *self.reaches.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.reaches);
+        }
     }
 }
 
@@ -74,13 +91,11 @@ pub(super) struct Plain;
 
 impl ClientContext for Plain {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
+        outage::log_line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::debug!(%error, reason, "kafka client");
-        }
+        outage::client_error("other", &error, reason);
     }
 }
 
@@ -88,18 +103,7 @@ impl ConsumerContext for Plain {}
 
 impl Letters {
     fn new(post: Sender<Letter>) -> Self {
-        Letters { post, closing: AtomicBool::new(false), closed: AtomicBool::new(false) }
-    }
-}
-
-/// Passes a line of librdkafka on.
-pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-            tracing::error!(facility, message, "librdkafka");
-        }
-        RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "librdkafka"),
-        _ => tracing::debug!(facility, message, "librdkafka"),
+        Letters { post, reaches: Mutex::default(), closing: AtomicBool::new(false), closed: AtomicBool::new(false) }
     }
 }
 
@@ -164,6 +168,10 @@ fn settings(config: &Config, member: Member) -> rdkafka::ClientConfig {
         // 347 k events/s instead of 29 k with the buffer above (measured): by default a full buffer waits a second.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.message.max.bytes", (limits::EVENT_MAX_BYTES + (1 << 20)).to_string())
+        // A fetch is asked for while the buffer has room, and what it brings may be ten times as much when it is
+        // unpacked. The default of 50 MiB would make the buffer's bound none.
+        .set("fetch.max.bytes", (limits::EVENT_MAX_BYTES + (1 << 20)).to_string())
+        .set("statistics.interval.ms", "2000")
         .set("allow.auto.create.topics", "false");
     if member.stage == "detect" {
         // Large fetches halve the cost at middling load; 50 ms is what they may cost in latency.
@@ -210,17 +218,22 @@ impl Consumer {
             Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => Ok(Polled::OutOfRange),
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => Err(error),
             Some(Err(error)) => {
-                // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying. Of
-                // brokers its own log lines tell already.
-                let known = [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::AllBrokersDown];
-                match error.rdkafka_error_code().is_some_and(|code| known.contains(&code)) {
-                    true => tracing::debug!(%error, "kafka consumer"),
-                    false => tracing::warn!(%error, "kafka consumer"),
-                }
+                // Brokers that are away come back, topics that are missing are made: librdkafka goes on trying.
+                outage::poll_error(&error);
                 Ok(Polled::Nothing)
             }
             None => Ok(self.letters.try_recv().map_or(Polled::Nothing, Polled::Letter)),
         }
+    }
+
+    /// How far the logs of its partitions reach, when librdkafka has told it since the last call: every 2 s.
+    pub fn take_reaches(&self) -> Option<Vec<Reach>> {
+        self.inner.context().reaches.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The end of a log, asked for now and for a moment only: of a paused partition librdkafka learns nothing.
+    pub fn end_of(&self, at: &TopicPartition) -> Option<i64> {
+        self.inner.fetch_watermarks(&at.topic, at.partition, END_TIMEOUT).ok().map(|(_, end)| end)
     }
 
     /// Answers a letter: these partitions start at these offsets. An empty list is an answer too.

@@ -55,7 +55,7 @@ impl Feeder {
             .client()
             .set("enable.idempotence", "true")
             .set("compression.type", "lz4")
-            .set("linger.ms", "20")
+            .set("linger.ms", "5")
             .set("batch.size", "1000000")
             .set("queue.buffering.max.messages", "100000")
             .create_with_context(Reports::default())?;

@@ -25,6 +25,12 @@ pub struct Finding<'f> {
     pub place: Option<Place<'f>>,
     /// What a scorer measured; `None` for what a rule matched.
     pub measure: Option<Measure>,
+    /// What it is and what an attacker gains; may be empty.
+    pub description: &'f str,
+    /// What to do about it, in the rule's own words; empty: what its category says.
+    pub next_step: &'f str,
+    /// Links that explain it.
+    pub references: &'f [String],
     /// OWASP LLM Top 10 and MITRE ATLAS ids.
     pub taxonomy: &'f [String],
     /// SOC 2 criteria: `CC6.7`.

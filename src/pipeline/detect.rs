@@ -5,6 +5,7 @@
 //! makes weir panic; its neighbours are not touched.
 
 use super::{Broken, Failure, InputStart, OutOfRange, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
+use crate::admin::health::Pulse;
 use crate::detect::{Scanner, Scratch};
 use crate::kafka::changelog;
 use crate::kafka::{Committed, Consumer, Member, NextOffset, Record, TopicPartition, Transaction, partition_of};
@@ -13,6 +14,7 @@ use crate::model::facts::Facts;
 use crate::model::reject::{DeadLetter, Reason, Reject};
 use crate::model::{Event, Position};
 use crate::tables::{Builder, coverage::Coverage, dead_letters::DeadLetters};
+use crate::telemetry::metrics;
 use crate::{decode, faults, limits};
 use bumpalo::Bump;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -34,6 +36,33 @@ pub struct Detect<'p> {
     key: String,
     lanes: Vec<Lane>,
     dead_letters: Builder<DeadLetters>,
+    told: Told,
+}
+
+/// What the open transaction did, for the metrics.
+#[derive(Default)]
+struct Told {
+    /// Events and interactions by input, in the order of the configuration.
+    inputs: Vec<(u64, u64)>,
+    rejects: Rejects,
+}
+
+/// Rejects by reason, in the order of [`Reason::ALL`].
+#[derive(Default)]
+pub(super) struct Rejects([u64; Reason::ALL.len()]);
+
+impl Rejects {
+    pub fn count(&mut self, reason: Reason) {
+        let index = Reason::ALL.iter().position(|known| *known == reason).expect("ALL holds every reason");
+        self.0[index] += 1;
+    }
+
+    /// Adds them to the metrics, and the reasons of which there were none too, so that the first one is a rise.
+    pub fn tell(&self, stage: &str) {
+        for (reason, count) in Reason::ALL.iter().zip(self.0) {
+            metrics().rejects.add(count, &[stage, reason.name()]);
+        }
+    }
 }
 
 /// Topic names, made once.
@@ -76,6 +105,7 @@ impl<'p> Detect<'p> {
             key: String::new(),
             lanes: Vec::new(),
             dead_letters: Builder::default(),
+            told: Told::default(),
         }
     }
 
@@ -138,6 +168,7 @@ impl<'p> Detect<'p> {
         let Event { position, timestamp_ms, payload, .. } = *event;
         let letter = DeadLetter::new(position, timestamp_ms, "detect", first, payload, &self.pipeline.mask_key);
         for reject in rejects {
+            self.told.rejects.count(reject.reason);
             let letter = DeadLetter { reject, ..letter.clone() };
             self.dead_letters.push(&letter);
             send_dead_letter(out, &self.names.dead_letters, &letter)?;
@@ -226,6 +257,7 @@ impl Stage for Detect<'_> {
         consumer: &Consumer,
         at: &TopicPartition,
         committed: Option<Committed>,
+        _: &Pulse,
     ) -> Result<Start, Broken> {
         let (chain, mut next) = match &committed {
             Some(committed) => match Chain::from_metadata(&committed.metadata) {
@@ -286,19 +318,34 @@ impl Stage for Detect<'_> {
     fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken> {
         let mut coverage = Builder::<Coverage>::default();
         let mut metadata = Vec::new();
+        self.told.inputs.resize(self.pipeline.inputs.len(), (0, 0));
         for progress in progress {
             let index = self.lane(&progress.at.topic, progress.at.partition);
-            let Detect { pipeline, lanes, .. } = self;
+            let Detect { pipeline, lanes, told, .. } = self;
             let lane = &mut lanes[index];
             if progress.moved {
+                let input = pipeline.inputs.iter().position(|input| input.topic == lane.at.topic);
+                if let Some((events, interactions)) = input.map(|index| &mut told.inputs[index]) {
+                    *events += lane.tally.events;
+                    *interactions += lane.tally.interactions;
+                }
                 lane.account(progress.next, pipeline, &mut coverage);
             }
             metadata.push(lane.chain.to_metadata());
         }
         let time_ms = block_time_ms();
-        super::send_blocks(out, &self.pipeline.kafka, &coverage.take(time_ms))?;
-        super::send_blocks(out, &self.pipeline.kafka, &self.dead_letters.take(time_ms))?;
+        super::send_blocks(out, &self.pipeline.kafka, &coverage.take(time_ms), None)?;
+        super::send_blocks(out, &self.pipeline.kafka, &self.dead_letters.take(time_ms), None)?;
         Ok(metadata)
+    }
+
+    fn committed(&mut self) {
+        let Told { inputs, rejects } = std::mem::take(&mut self.told);
+        for (input, (events, interactions)) in self.pipeline.inputs.iter().zip(inputs) {
+            metrics().events.add(events, &[&input.topic]);
+            metrics().interactions.add(interactions, &[&input.topic]);
+        }
+        rejects.tell("detect");
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -312,6 +359,7 @@ impl Stage for Detect<'_> {
         // What an aborted transaction had gathered must not be told by the next one.
         if self.lanes.is_empty() {
             self.dead_letters = Builder::default();
+            self.told = Told::default();
         }
     }
 }

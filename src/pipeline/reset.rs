@@ -45,7 +45,7 @@ pub enum ResetError {
 impl From<Broken> for ResetError {
     fn from(broken: Broken) -> Self {
         ResetError::Kafka(match broken {
-            Broken::Again(reason) | Broken::Fenced(reason) => reason,
+            Broken::Again(reason) | Broken::Blocked(reason) | Broken::Fenced(reason) => reason,
             Broken::Fatal(failure) => failure.to_string(),
         })
     }
@@ -87,7 +87,7 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
     refuse_members(&consumer, config.group_of("score"))?;
     let out = Producer::open(config, Member { stage: "reset", thread: 0 })?.begin()?;
     let time_ms = block_time_ms();
-    send_blocks(&out, config, &coverage.take(time_ms))?;
+    send_blocks(&out, config, &coverage.take(time_ms), None)?;
     out.send(Record {
         topic: &config.topics.state(),
         partition: Some(partition),
@@ -96,7 +96,7 @@ pub fn reset(pipeline: &Pipeline, partition: i32) -> Result<Reset, ResetError> {
         headers: &[],
     })?;
     let offsets = [(at, NextOffset(next), chain.to_metadata())];
-    match out.commit(&consumer, &offsets) {
+    match out.commit(&consumer, &offsets, &|_| true) {
         Ok(following) => following.abort(),
         Err(failure) => return Err(ResetError::Kafka(failure.to_string())),
     }

@@ -4,7 +4,9 @@
 //! facts. A transaction writes the state of every principal that it changed and, last, the marker that says up to
 //! which facts the state holds; so state, rows, alerts and offsets move together or not at all.
 
+use super::detect::Rejects;
 use super::{Broken, Pipeline, Progress, Stage, Start, Verdict, block_time_ms};
+use crate::admin::health::Pulse;
 use crate::judge::{Judged, judge};
 use crate::kafka::changelog::{self, MARKER_KEY};
 use crate::kafka::topics::Deleter;
@@ -14,19 +16,19 @@ use crate::model::facts::Facts;
 use crate::model::finding::Finding;
 use crate::model::reject::{DeadLetter, Reason, Reject};
 use crate::model::uid::Uid;
+use crate::model::{Category, Severity};
 use crate::score::State;
+use crate::score::principals::Principals;
 use crate::tables::Builder;
 use crate::tables::dead_letters::DeadLetters;
 use crate::tables::findings::{self, Findings};
 use crate::tables::interactions::{self, Interactions};
-use crate::{alert, faults, limits, score};
+use crate::telemetry::metrics;
+use crate::{alert, faults, score};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
-
-/// Most buckets for the applications of principals past the bound on these.
-const OVERFLOW_BUCKETS: usize = 1_000;
 
 /// How often old facts are looked for and deleted.
 const FACTS_DELETION_EVERY: Duration = Duration::from_secs(60);
@@ -41,6 +43,24 @@ pub struct Score<'p> {
     dead_letters: Builder<DeadLetters>,
     deleter: Option<Deleter>,
     deleted_at: Instant,
+    told: Told,
+}
+
+/// What the open transaction did, for the metrics. Most interactions have no hit, and add a number or two.
+#[derive(Default)]
+struct Told {
+    /// By rule: hits that are findings, and those that are too unsure.
+    hits: BTreeMap<String, (u64, u64)>,
+    findings: BTreeMap<(Category, Severity), u64>,
+    /// By severity: sent, and held back.
+    alerts: BTreeMap<Severity, (u64, u64)>,
+    /// Kafka timestamps in ms of the events that were alerted.
+    alerted_ms: Vec<i64>,
+    rejects: Rejects,
+    overflow: u64,
+    state_records: u64,
+    /// Kafka timestamp in ms of the oldest event of all rows.
+    oldest_ms: Option<i64>,
 }
 
 struct Names {
@@ -53,7 +73,9 @@ struct Names {
 /// A partition of weir.facts with the state of its principals.
 struct Partition {
     at: TopicPartition,
-    states: HashMap<Box<str>, State>,
+    states: Principals,
+    /// Whether it was told that principals share states here.
+    is_full: bool,
     /// Principals that the open transaction changed, in order, so that the changelog is the same each time.
     changed: BTreeSet<Box<str>>,
     /// The head of the chain of resets, which only passes through here.
@@ -78,6 +100,7 @@ impl<'p> Score<'p> {
             dead_letters: Builder::default(),
             deleter: None,
             deleted_at: Instant::now(),
+            told: Told::default(),
         }
     }
 
@@ -90,8 +113,9 @@ impl<'p> Score<'p> {
 
     /// Takes over what was scored: rows are gathered, alerts written, the principal's state swapped.
     fn keep(&mut self, index: usize, facts: &Facts<'_>, scored: Scored<'_>, out: &Transaction) -> Result<(), Broken> {
-        let Score { pipeline, names, partitions, interactions, findings: rows, .. } = self;
-        let Scored { state_key, state, findings, alerts } = scored;
+        let Score { pipeline, names, partitions, interactions, findings: rows, told, .. } = self;
+        told.count(pipeline, facts, &scored);
+        let Scored { state_key, state, findings, alerts, .. } = scored;
         interactions.push(&interactions::Row {
             facts,
             findings: findings.len() as u32,
@@ -104,8 +128,11 @@ impl<'p> Score<'p> {
             }
         }
         let partition = &mut partitions[index];
-        partition.changed.insert(state_key.clone());
-        partition.states.insert(state_key, state);
+        partition.states.keep(&state_key, &state);
+        if Principals::is_shared(&state_key) {
+            partition.tell_full();
+        }
+        partition.changed.insert(state_key);
         Ok(())
     }
 
@@ -113,6 +140,7 @@ impl<'p> Score<'p> {
         let reject = Reject::new(Reason::Panic, format!("interaction {}: a scorer failed on these facts", facts.index));
         let key = &self.pipeline.mask_key;
         let letter = DeadLetter::new(facts.position, facts.timestamp_ms, "score", reject, Some(payload), key);
+        self.told.rejects.count(letter.reject.reason);
         self.dead_letters.push(&letter);
         super::detect::send_dead_letter(out, &self.names.dead_letters, &letter)
     }
@@ -148,6 +176,41 @@ struct Scored<'f> {
     findings: Vec<Finding<'f>>,
     /// One a finding.
     alerts: Vec<Option<Rendered>>,
+    /// Hits that are too unsure, by rule.
+    below: Vec<(&'f str, u32)>,
+}
+
+impl Told {
+    fn count(&mut self, pipeline: &Pipeline, facts: &Facts<'_>, scored: &Scored<'_>) {
+        self.oldest_ms = Some(self.oldest_ms.map_or(facts.timestamp_ms, |oldest| oldest.min(facts.timestamp_ms)));
+        self.overflow += u64::from(Principals::is_shared(&scored.state_key));
+        for (finding, alert) in scored.findings.iter().zip(&scored.alerts) {
+            if finding.measure.is_none() {
+                self.rule(pipeline, finding.rule).0 += 1;
+            }
+            *self.findings.entry((finding.category, finding.severity)).or_default() += 1;
+            let (sent, held) = self.alerts.entry(finding.severity).or_default();
+            if alert.is_some() {
+                *sent += 1;
+                self.alerted_ms.push(facts.timestamp_ms);
+            } else if finding.severity >= pipeline.alert.min_severity {
+                *held += 1;
+            }
+        }
+        for (rule, count) in &scored.below {
+            self.rule(pipeline, rule).1 += u64::from(*count);
+        }
+    }
+
+    /// Rules that no pack of this process holds (facts are replayed under others) are counted as one: a label's values
+    /// come from the configuration, never from a topic.
+    fn rule(&mut self, pipeline: &Pipeline, rule: &str) -> &mut (u64, u64) {
+        let rule = if pipeline.catalogue.get(rule).is_some() { rule } else { "other" };
+        if !self.hits.contains_key(rule) {
+            self.hits.insert(rule.to_owned(), (0, 0));
+        }
+        self.hits.get_mut(rule).expect("it was just made")
+    }
 }
 
 /// An alert, ready to be sent.
@@ -163,10 +226,11 @@ struct Rendered {
 fn score_facts<'f>(pipeline: &'f Pipeline, partition: &Partition, facts: &'f Facts<'f>) -> Scored<'f> {
     faults::panics("fault.score_panics");
     let key = facts.principal.to_string();
-    let state_key = partition.state_key(&key, facts);
-    let mut state = partition.states.get(&*state_key).cloned().unwrap_or_default();
+    let state_key = partition.states.place_of(&key, facts.application);
+    let mut state = partition.states.state(&state_key);
     let scores = score::score(&mut state, facts, &pipeline.policy.limits);
-    let Judged { findings, .. } = judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
+    let Judged { findings, below_threshold_by_rule: below, .. } =
+        judge(&pipeline.policy, &pipeline.catalogue, facts, &scores);
     let mut alerts = Vec::with_capacity(findings.len());
     for finding in &findings {
         let alert = alert::throttle(&mut state, facts, finding, &pipeline.alert);
@@ -177,7 +241,7 @@ fn score_facts<'f>(pipeline: &'f Pipeline, partition: &Partition, facts: &'f Fac
             headers: alert.headers(),
         }));
     }
-    Scored { state_key, state, findings, alerts }
+    Scored { state_key, state, findings, alerts, below }
 }
 
 impl Rendered {
@@ -195,18 +259,14 @@ impl Rendered {
 }
 
 impl Partition {
-    /// The key under which a principal's state is kept: its own; past the bound on principals the bucket of its
-    /// application, and past the bound on those one bucket for all. Applications are foreign text too.
-    fn state_key(&self, key: &str, facts: &Facts<'_>) -> Box<str> {
-        let known = self.states.len();
-        if known < limits::PRINCIPALS_PER_PARTITION || self.states.contains_key(key) {
-            return key.into();
+    fn tell_full(&mut self) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(
+                partition = self.at.partition,
+                principals = self.states.len(),
+                "the bound on principals is reached: further ones share ceilings and throttles by application"
+            );
         }
-        let bucket = format!("overflow:{}", facts.application);
-        if known < limits::PRINCIPALS_PER_PARTITION + OVERFLOW_BUCKETS || self.states.contains_key(bucket.as_str()) {
-            return bucket.into();
-        }
-        "overflow:".into()
     }
 }
 
@@ -235,12 +295,15 @@ impl Stage for Score<'_> {
         consumer: &Consumer,
         at: &TopicPartition,
         committed: Option<Committed>,
+        pulse: &Pulse,
     ) -> Result<Start, Broken> {
         let begun = Instant::now();
-        let mut states: HashMap<Box<str>, State> = HashMap::new();
+        let mut states = Principals::default();
         let offset = committed.as_ref().map(|committed| committed.offset);
-        let restored =
-            changelog::restore(&self.pipeline.kafka, at.partition, offset, |key, value| apply(&mut states, key, value));
+        let restored = changelog::restore(&self.pipeline.kafka, at.partition, offset, |key, value| {
+            pulse.beat();
+            apply(&mut states, key, value)
+        });
         let marker = match restored {
             Ok(marker) => marker,
             Err(error) if error.needs_a_person() => return Ok(Start::Stopped(error.to_string())),
@@ -260,7 +323,9 @@ impl Stage for Score<'_> {
                 next.0, at.partition
             )));
         }
-        tracing::info!(
+        metrics().restore_duration.record(begun.elapsed().as_secs_f64(), &[]);
+        metrics().principals.set(states.len() as f64, &[&at.partition.to_string()]);
+        tracing::debug!(
             partition = at.partition,
             principals = states.len(),
             offset = next.0,
@@ -268,7 +333,7 @@ impl Stage for Score<'_> {
             "state restored"
         );
         let metadata = committed.map(|committed| committed.metadata).unwrap_or_default();
-        self.partitions.push(Partition { at: at.clone(), states, changed: BTreeSet::new(), metadata });
+        self.partitions.push(Partition { at: at.clone(), states, is_full: false, changed: BTreeSet::new(), metadata });
         Ok(Start::At(next))
     }
 
@@ -293,11 +358,11 @@ impl Stage for Score<'_> {
     fn seal(&mut self, out: &Transaction, progress: &[Progress]) -> Result<Vec<String>, Broken> {
         let time_ms = block_time_ms();
         let config = &self.pipeline.kafka;
-        super::send_blocks(out, config, &self.interactions.take(time_ms))?;
-        super::send_blocks(out, config, &self.findings.take(time_ms))?;
-        super::send_blocks(out, config, &self.dead_letters.take(time_ms))?;
+        let oldest_ms = self.told.oldest_ms;
+        super::send_blocks(out, config, &self.interactions.take(time_ms), oldest_ms)?;
+        super::send_blocks(out, config, &self.findings.take(time_ms), oldest_ms)?;
+        super::send_blocks(out, config, &self.dead_letters.take(time_ms), None)?;
         let mut metadata = Vec::new();
-        let mut bytes = Vec::new();
         for progress in progress {
             let index = self.partition(progress.at.partition);
             let partition = &mut self.partitions[index];
@@ -309,21 +374,40 @@ impl Stage for Score<'_> {
                 let partition = Some(progress.at.partition);
                 out.send(Record { topic: &self.names.state, partition, key: Some(key), value, headers: &[] })
             };
+            self.told.state_records += partition.changed.len() as u64;
             for key in std::mem::take(&mut partition.changed) {
-                let state = &partition.states[&key];
-                if state.is_absent() {
-                    partition.states.remove(&key);
-                    send(key.as_bytes(), None)?;
-                } else {
-                    bytes.clear();
-                    state.encode(&mut bytes);
-                    send(key.as_bytes(), Some(&bytes))?;
-                }
+                // Without a state it is a tombstone.
+                send(key.as_bytes(), partition.states.encoded(&key))?;
             }
             // Last on its partition: whoever has read the marker has read everything before it.
             send(MARKER_KEY, Some(&changelog::marker(progress.next)))?;
         }
         Ok(metadata)
+    }
+
+    fn committed(&mut self) {
+        let told = std::mem::take(&mut self.told);
+        let metrics = metrics();
+        for (rule, (reported, unsure)) in &told.hits {
+            metrics.hits.add(*reported, &[rule, "true"]);
+            metrics.hits.add(*unsure, &[rule, "false"]);
+        }
+        for ((category, severity), count) in told.findings {
+            metrics.findings.add(count, &[category.name(), severity.name()]);
+        }
+        for (severity, (sent, held)) in told.alerts {
+            metrics.alerts.add(sent, &[severity.name()]);
+            metrics.alerts_held.add(held, &[severity.name()]);
+        }
+        let now_ms = block_time_ms();
+        let delays = told.alerted_ms.iter().map(|timestamp_ms| (now_ms - timestamp_ms).max(0) as f64 / 1e3);
+        metrics.alert_delay.record_all(delays, &[]);
+        told.rejects.tell("score");
+        metrics.overflow.add(told.overflow, &[]);
+        metrics.state_records.add(told.state_records, &[]);
+        for partition in &self.partitions {
+            metrics.principals.set(partition.states.len() as f64, &[&partition.at.partition.to_string()]);
+        }
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -338,27 +422,26 @@ impl Stage for Score<'_> {
     }
 
     fn forget(&mut self, at: &TopicPartition) {
+        metrics().principals.remove(&[&at.partition.to_string()]);
         self.partitions.retain(|partition| partition.at != *at);
         // What an aborted transaction had gathered must not be told by the next one.
         if self.partitions.is_empty() {
             self.interactions = Builder::default();
             self.findings = Builder::default();
             self.dead_letters = Builder::default();
+            self.told = Told::default();
         }
     }
 }
 
 /// Takes over a record of the changelog.
-fn apply(states: &mut HashMap<Box<str>, State>, key: &[u8], value: Option<&[u8]>) -> Result<(), CodecError> {
+fn apply(states: &mut Principals, key: &[u8], value: Option<&[u8]>) -> Result<(), CodecError> {
     let key = std::str::from_utf8(key).map_err(|_| CodecError::Invalid("key"))?;
     match value {
-        Some(value) => {
-            let state = State::decode(value)?;
-            states.insert(key.into(), state);
-        }
+        Some(value) => states.restore(key, value),
         None => {
-            states.remove(key);
+            states.forget(key);
+            Ok(())
         }
     }
-    Ok(())
 }

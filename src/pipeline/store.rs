@@ -8,15 +8,22 @@
 //! The loop goes on polling while ClickHouse answers, or does not: a group in flight pauses its partition and
 //! nothing else. It never gives up on a group, and it never changes one.
 
-mod group;
-mod intent;
+pub mod group;
+pub mod intent;
+mod trouble;
 
 use super::drain::Stop;
+use super::lag::Lag;
 use super::{Broken, Failure, Pipeline, check_topics, sessions};
+use crate::admin::health::{Pulse, Wait};
+use crate::clickhouse::insert::InsertError;
 use crate::clickhouse::schema::{self, SchemaProof};
 use crate::clickhouse::{Client, Failure as ServerFailure};
+use crate::kafka::outage;
+use crate::kafka::reach::Reach;
 use crate::kafka::topics::Deleter;
 use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition};
+use crate::telemetry::{KAFKA, TransactionSpan, metrics};
 use crate::{faults, limits};
 use bytes::Bytes;
 use group::{BlockName, Group, OutboxRecord};
@@ -25,9 +32,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
+use trouble::Trouble;
 
 const MEMBER: Member = Member { stage: "store", thread: 0 };
 
@@ -38,8 +46,8 @@ const SCHEMA_PAUSE: Duration = Duration::from_secs(2);
 /// them, so this is short.
 const DRIVE: Duration = Duration::from_millis(5);
 
-/// How long a stop waits for groups in flight; what is not done by then is the successor's, by its intent.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the end of a paused partition's log is asked for, of which librdkafka learns nothing.
+const END_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the token of an insert is trusted to be remembered: the window counts 100,000 inserts, and at a hundred
 /// a second that is a quarter of an hour.
@@ -57,32 +65,50 @@ struct Target {
     proof: SchemaProof,
     cluster: String,
     topic: String,
+    trouble: Trouble,
 }
 
 /// Runs the store loop until it is told to stop.
-pub fn run(pipeline: &Pipeline, stop: &Stop) -> Result<(), Failure> {
+pub fn run(pipeline: &Pipeline, stop: &Stop, pulse: &Pulse) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::Other { stage: MEMBER.stage, message: error.to_string() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let client = Client::new(&pipeline.clickhouse)
         .map_err(|error| Failure::Other { stage: MEMBER.stage, message: error.to_string() })?;
-    sessions(pipeline, MEMBER, stop, || {
-        let Some(proof) = await_schema(&runtime, &client, stop) else { return Ok(()) };
-        Session::open(pipeline, &runtime, client.clone(), proof)?.run(stop)
+    let mut newer_told = false;
+    sessions(pipeline, MEMBER, stop, pulse, || {
+        let Some(proof) = await_schema(&runtime, &client, &pipeline.clickhouse.url, stop, pulse) else { return Ok(()) };
+        if let Some(newer) = proof.newer().filter(|_| !std::mem::replace(&mut newer_told, true)) {
+            tracing::warn!("{newer}");
+        }
+        Session::open(pipeline, &runtime, client.clone(), proof, pulse)?.run(stop)
     })
 }
 
 /// Waits until the schema is as this program needs it: nothing is inserted into an older one.
-fn await_schema(runtime: &Runtime, client: &Client, stop: &Stop) -> Option<SchemaProof> {
+fn await_schema(
+    runtime: &Runtime,
+    client: &Client,
+    clickhouse: &str,
+    stop: &Stop,
+    pulse: &Pulse,
+) -> Option<SchemaProof> {
     let mut said = String::new();
     while !stop.is_set() {
         match runtime.block_on(schema::check(client)) {
-            Ok(proof) => return Some(proof),
+            Ok(proof) => {
+                if !said.is_empty() {
+                    tracing::info!("the schema is as store needs it");
+                }
+                return Some(proof);
+            }
             Err(error) => {
                 let reason = error.to_string();
                 if reason != said {
-                    tracing::error!(reason, "store is not ready; detect, score and alerts go on");
+                    tracing::error!(clickhouse, reason, "store is not ready; detect, score and alerts go on");
+                    pulse.waits(Wait::Schema { reason: reason.clone() });
                     said = reason;
                 }
+                pulse.beat();
             }
         }
         stop.sleep(SCHEMA_PAUSE);
@@ -101,6 +127,8 @@ struct Lane {
     /// Records that came and belong to no group yet.
     waiting: VecDeque<OutboxRecord>,
     phase: Phase,
+    /// When the group in flight was frozen.
+    frozen: (Instant, SystemTime),
 }
 
 enum Phase {
@@ -117,48 +145,98 @@ enum Phase {
 }
 
 struct Session<'p> {
-    pipeline: &'p Pipeline,
     runtime: &'p Runtime,
     target: Arc<Target>,
     consumer: Consumer,
     deleter: Deleter,
     lanes: Vec<Lane>,
+    pulse: &'p Pulse,
+    lag: Lag,
+    /// When the ends of paused partitions were asked for.
+    ends_asked: Instant,
+    /// The group's and the member's names.
+    names: (String, String),
 }
 
 impl<'p> Session<'p> {
-    fn open(pipeline: &'p Pipeline, runtime: &'p Runtime, client: Client, proof: SchemaProof) -> Result<Self, Broken> {
+    fn open(
+        pipeline: &Pipeline,
+        runtime: &'p Runtime,
+        client: Client,
+        proof: SchemaProof,
+        pulse: &'p Pulse,
+    ) -> Result<Self, Broken> {
+        pulse.waits(Wait::Start);
         let topic = pipeline.kafka.topics.outbox();
         let consumer = Consumer::subscribe(&pipeline.kafka, MEMBER, &[&topic])?;
         check_topics(&consumer, &[(topic.clone(), Some(pipeline.kafka.topics.outbox_partitions))])?;
         let cluster = consumer.cluster_id().ok_or_else(|| Broken::Again("the cluster does not tell its id".into()))?;
-        let target = Arc::new(Target { client, proof, cluster, topic });
+        let trouble = Trouble::new(pulse.clone(), &pipeline.clickhouse.url);
+        let target = Arc::new(Target { client, proof, cluster, topic, trouble });
         let deleter = Deleter::connect(&pipeline.kafka)?;
-        Ok(Session { pipeline, runtime, target, consumer, deleter, lanes: Vec::new() })
+        pulse.waits(Wait::Assignment);
+        let names = (pipeline.kafka.group_of(MEMBER.stage), pipeline.kafka.member_name(MEMBER));
+        let (lanes, lag, ends_asked) = (Vec::new(), Lag::new(MEMBER.stage), Instant::now());
+        Ok(Session { runtime, target, consumer, deleter, lanes, pulse, lag, ends_asked, names })
     }
 
     fn run(mut self, stop: &Stop) -> Result<(), Broken> {
         let ended = self.turns(stop);
         // Whatever is in flight ends before the consumer closes and a successor may begin.
-        for lane in &mut self.lanes {
-            cancel(self.runtime, lane);
+        for mut lane in std::mem::take(&mut self.lanes) {
+            self.cancel(&mut lane);
+            self.lag.forget(&lane.at);
         }
+        self.tell_partitions();
         ended
     }
 
     fn turns(&mut self, stop: &Stop) -> Result<(), Broken> {
-        let mut deadline = None;
         loop {
+            self.pulse.beat();
             if stop.is_set() {
-                let deadline = *deadline.get_or_insert_with(|| Instant::now() + DRAIN_DEADLINE);
-                if self.lanes.iter().all(|lane| !lane.is_in_flight()) {
+                self.pulse.waits(Wait::End);
+                let left: Vec<String> = self.lanes.iter().filter_map(Lane::left).collect();
+                if left.is_empty() {
                     return Ok(());
                 }
-                if Instant::now() > deadline {
-                    tracing::warn!("store did not finish its groups in time; the successor resumes them");
+                if stop.is_overdue() {
+                    let left = left.join(", ");
+                    tracing::warn!(left, "store did not finish its groups in time; the successor resumes them");
                     return Ok(());
                 }
             }
             self.turn(stop)?;
+            self.tell_lag();
+        }
+    }
+
+    fn tell_partitions(&self) {
+        let working = self.lanes.iter().filter(|lane| !matches!(lane.phase, Phase::Stopped)).count();
+        super::tell_partitions(MEMBER.stage, MEMBER.thread, working, self.pulse);
+    }
+
+    fn tell_lag(&mut self) {
+        let now = Instant::now();
+        let reaches = self.consumer.take_reaches();
+        if reaches.is_some() {
+            self.tell_partitions();
+        }
+        for reach in reaches.unwrap_or_default() {
+            if let Some(lane) = self.lanes.iter().find(|lane| lane.at == reach.at && !lane.is_held()) {
+                let is_paused = lane.is_in_flight() || matches!(lane.phase, Phase::Stopped);
+                self.lag.update(&reach, (!lane.is_idle()).then_some(lane.committed), is_paused, now);
+            }
+        }
+        if now.saturating_duration_since(self.ends_asked) < END_EVERY {
+            return;
+        }
+        self.ends_asked = now;
+        for lane in self.lanes.iter().filter(|lane| lane.is_held()) {
+            if let Some(end) = self.consumer.end_of(&lane.at) {
+                let reach = Reach { at: lane.at.clone(), end, stable: end, position: lane.committed };
+                self.lag.update(&reach, Some(lane.committed), true, now);
+            }
         }
     }
 
@@ -171,7 +249,7 @@ impl<'p> Session<'p> {
                 if let Some(lane) = lane.filter(|lane| !matches!(lane.phase, Phase::Stopped)) {
                     match OutboxRecord::read(&record) {
                         Ok(record) => lane.waiting.push_back(record),
-                        Err(reason) => lane.stop(&self.consumer, &reason)?,
+                        Err(reason) => lane.stop(&self.consumer, self.pulse, &reason)?,
                     }
                 }
                 None
@@ -201,6 +279,8 @@ impl<'p> Session<'p> {
         // A letter is always answered, or closing would wait for ever.
         self.consumer.answer_assign(starts.as_deref().unwrap_or_default())?;
         tracing::info!(loop = MEMBER.stage, partitions = self.lanes.len(), "assigned");
+        self.pulse.works(self.lanes.len());
+        self.tell_partitions();
         starts.map(|_| ())
     }
 
@@ -216,12 +296,12 @@ impl<'p> Session<'p> {
             let resumed = match Intent::parse(&metadata) {
                 Ok(intent) => intent.filter(|intent| intent.first == offset && !faults::mutated("mutation.intent")),
                 Err(reason) => {
-                    super::stopped(&at, &reason);
+                    super::stopped(self.pulse, &at, &reason);
                     continue;
                 }
             };
             if offset < low || offset > high {
-                super::stopped(&at, &gone(&self.pipeline.kafka.group_of(MEMBER.stage), offset, low, high));
+                super::stopped(self.pulse, &at, &gone(&self.names.0, offset, low, high));
                 continue;
             }
             if let Some(intent) = &resumed {
@@ -229,7 +309,8 @@ impl<'p> Session<'p> {
             }
             starts.push((at.clone(), NextOffset(offset)));
             let phase = Phase::Gathering { group: Group::default(), since: Instant::now(), resumed };
-            self.lanes.push(Lane { at, committed: offset, ask_below, waiting: VecDeque::new(), phase });
+            let (waiting, frozen) = (VecDeque::new(), (Instant::now(), SystemTime::now()));
+            self.lanes.push(Lane { at, committed: offset, ask_below, waiting, phase, frozen });
         }
         Ok(starts)
     }
@@ -239,14 +320,18 @@ impl<'p> Session<'p> {
     fn revoked(&mut self, partitions: &[TopicPartition]) -> Result<(), Broken> {
         let mut assigned = Vec::new();
         for at in partitions {
+            self.pulse.forgets(at);
             if let Some(index) = self.lanes.iter().position(|lane| lane.at == *at) {
-                cancel(self.runtime, &mut self.lanes[index]);
-                self.lanes.swap_remove(index);
+                let mut lane = self.lanes.swap_remove(index);
+                self.cancel(&mut lane);
+                self.lag.forget(at);
                 assigned.push(at.clone());
             }
         }
         self.consumer.answer_revoke(&assigned)?;
         tracing::info!(loop = MEMBER.stage, partitions = self.lanes.len(), "revoked");
+        self.pulse.works(self.lanes.len());
+        self.tell_partitions();
         Ok(())
     }
 
@@ -255,10 +340,11 @@ impl<'p> Session<'p> {
         lane.gather();
         if let Some(frozen) = lane.freeze(stop.is_set()) {
             self.consumer.pause(&lane.at)?;
+            lane.frozen = (Instant::now(), SystemTime::now());
             match frozen {
                 Frozen::New(group) => lane.phase = Phase::Intending(Arc::new(group)),
                 Frozen::Resumed(group) => self.insert(lane, Arc::new(group), true),
-                Frozen::Changed(reason) => lane.stop(&self.consumer, &reason)?,
+                Frozen::Changed(reason) => lane.stop(&self.consumer, self.pulse, &reason)?,
             }
         }
         if let Phase::Intending(group) = &lane.phase {
@@ -288,6 +374,7 @@ impl<'p> Session<'p> {
                 return Ok(());
             }
             self.deleter.delete_before(&lane.at, next);
+            self.tell(lane, group, "committed");
             lane.committed = next.0;
             lane.phase = Phase::Gathering { group: Group::default(), since: Instant::now(), resumed: None };
             self.consumer.resume(&lane.at)?;
@@ -299,7 +386,11 @@ impl<'p> Session<'p> {
     /// partition, so the frozen group stays; only a revoke drops it.
     fn commit(&self, lane: &Lane, next: NextOffset, metadata: &str) -> Result<bool, Broken> {
         match self.consumer.commit(&lane.at, next, metadata) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.pulse.committed();
+                outage::answered();
+                Ok(true)
+            }
             Err(KafkaError::ConsumerCommit(
                 code @ (RDKafkaErrorCode::FencedInstanceId
                 | RDKafkaErrorCode::UnknownMemberId
@@ -321,6 +412,43 @@ impl<'p> Session<'p> {
     }
 }
 
+impl Session<'_> {
+    /// Ends what is in flight and waits for its end.
+    fn cancel(&self, lane: &mut Lane) {
+        if let Phase::Inserting { task, .. } = &mut lane.phase {
+            task.abort();
+            let _ = self.runtime.block_on(task);
+            self.target.trouble.forget(lane.at.partition);
+        }
+        if let Phase::Intending(group) | Phase::Inserting { group, .. } | Phase::Committing(group) = &lane.phase {
+            self.tell(lane, group, "aborted");
+        }
+    }
+
+    /// Tells what became of a group.
+    fn tell(&self, lane: &Lane, group: &Group, outcome: &'static str) {
+        let is_committed = outcome == "committed";
+        metrics().transactions.add(1, &[MEMBER.stage, outcome]);
+        if is_committed {
+            metrics().transaction_duration.record(lane.frozen.0.elapsed().as_secs_f64(), &[MEMBER.stage]);
+            metrics().consumed.add(group.records(), &[KAFKA, &self.names.0]);
+        }
+        TransactionSpan {
+            stage: MEMBER.stage,
+            group: &self.names.0,
+            client: &self.names.1,
+            topic: &lane.at.topic,
+            records: group.records(),
+            bytes: group.bytes() as u64,
+            partitions: 1,
+            outcome,
+            is_error: !is_committed,
+            begun: lane.frozen.1,
+        }
+        .end();
+    }
+}
+
 /// What became of a run of records that is complete.
 enum Frozen {
     New(Group),
@@ -330,12 +458,30 @@ enum Frozen {
 }
 
 impl Lane {
+    /// Whether everything that came is in ClickHouse.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && matches!(&self.phase, Phase::Gathering { group, .. } if group.is_empty())
+    }
+
+    /// The group in flight, in words.
+    fn left(&self) -> Option<String> {
+        let (Phase::Intending(group) | Phase::Inserting { group, .. } | Phase::Committing(group)) = &self.phase else {
+            return None;
+        };
+        Some(format!("{}/{}: records {} to {}", self.at.topic, self.at.partition, self.committed, group.last()))
+    }
+
+    /// Whether its group has been on its way for so long that nothing was learned of its log meanwhile.
+    fn is_held(&self) -> bool {
+        self.is_in_flight() && self.frozen.0.elapsed() > END_EVERY
+    }
+
     fn is_in_flight(&self) -> bool {
         matches!(self.phase, Phase::Intending(_) | Phase::Inserting { .. } | Phase::Committing(_))
     }
 
-    fn stop(&mut self, consumer: &Consumer, reason: &str) -> Result<(), Broken> {
-        super::stopped(&self.at, reason);
+    fn stop(&mut self, consumer: &Consumer, pulse: &Pulse, reason: &str) -> Result<(), Broken> {
+        super::stopped(pulse, &self.at, reason);
         self.phase = Phase::Stopped;
         consumer.pause(&self.at)?;
         Ok(())
@@ -381,14 +527,6 @@ impl Lane {
     }
 }
 
-/// Ends what is in flight and waits for its end.
-fn cancel(runtime: &Runtime, lane: &mut Lane) {
-    if let Phase::Inserting { task, .. } = &mut lane.phase {
-        task.abort();
-        let _ = runtime.block_on(task);
-    }
-}
-
 fn gone(group: &str, offset: i64, low: i64, high: i64) -> String {
     format!(
         "committed offset {offset} is outside of the log ({low} to {high}): the outbox was made anew or cut. \
@@ -404,18 +542,51 @@ async fn insert_group(target: Arc<Target>, group: Arc<Group>, partition: i32, fi
         if index > 0 {
             faults::point("store.between_tables");
         }
+        let (rows, oldest_ms) = group.told(table);
         let token = group.token(&target.cluster, &target.topic, partition, first, table, body);
         let body = Bytes::copy_from_slice(body);
         let mut backoff = Backoff::new(first as u64 ^ partition as u64);
         loop {
             let ask = ask || begun.elapsed() > TOKEN_TRUSTED;
+            let sent = Instant::now();
             match insert_table(&target, table, block, &body, &token, ask).await {
-                Ok(()) => break,
-                Err(reason) => tracing::warn!(table, partition, reason, "insert is made again"),
+                Ok(Done::Inserted) => {
+                    metrics().inserts.add(1, &[table]);
+                    metrics().rows.add(rows, &[table]);
+                    metrics().insert_bytes.add(body.len() as u64, &[table]);
+                    metrics().insert_duration.record(sent.elapsed().as_secs_f64(), &[table]);
+                    break;
+                }
+                Ok(Done::Present) => break,
+                Err(Refusal { code, reason, is_refused }) => {
+                    metrics()
+                        .insert_retries
+                        .add(1, &[table, &code.map_or("no_answer".into(), |code| code.to_string())]);
+                    target.trouble.failed(partition, table, &reason, is_refused);
+                }
             }
             backoff.wait().await;
         }
+        target.trouble.passed(partition);
+        let now_ms = super::block_time_ms();
+        metrics().row_delay.record_all(oldest_ms.iter().map(|oldest| (now_ms - oldest).max(0) as f64 / 1e3), &[table]);
     }
+}
+
+/// How a table's rows came to be in ClickHouse.
+enum Done {
+    Inserted,
+    /// They were there already.
+    Present,
+}
+
+/// Why they are not.
+struct Refusal {
+    /// ClickHouse's; `None`: it did not answer.
+    code: Option<u32>,
+    reason: String,
+    /// ClickHouse will say the same again until its schema is mended.
+    is_refused: bool,
 }
 
 async fn insert_table(
@@ -425,22 +596,29 @@ async fn insert_table(
     body: &Bytes,
     token: &str,
     ask: bool,
-) -> Result<(), String> {
+) -> Result<Done, Refusal> {
     // ClickHouse forgets tokens after a while; the block's id is in the rows. One insert is one part, so that any
     // row of the first block means that all of the group are there.
     if ask {
         let present = target.client.block_present(table, &block.id, block.time_ms).await;
-        if present.map_err(|failure: ServerFailure| failure.to_string())? {
-            return Ok(());
+        let refused =
+            |failure: ServerFailure| Refusal { code: failure.code, reason: failure.to_string(), is_refused: false };
+        if present.map_err(refused)? {
+            return Ok(Done::Present);
         }
     }
     let token = if faults::mutated("mutation.token") { &super::block_time_ms().to_string() } else { token };
     let inserted = target.client.insert(&target.proof, table, body.clone(), token).await;
-    inserted.map_err(|error| error.to_string())?;
+    inserted.map_err(|error| Refusal {
+        code: error.failure().code,
+        reason: error.to_string(),
+        is_refused: matches!(error, InsertError::Refused { .. }),
+    })?;
     if faults::mutated("fault.answer_lost") {
-        return Err("the answer was lost, by a failpoint".into());
+        let reason = "the answer was lost, by a failpoint".into();
+        return Err(Refusal { code: None, reason, is_refused: false });
     }
-    Ok(())
+    Ok(Done::Inserted)
 }
 
 /// Waits that double up to a bound, each shortened by up to a half, so that two instances do not knock in step.

@@ -12,6 +12,9 @@ use std::collections::HashMap;
 /// Shortest anchor, in bytes: two letters are everywhere.
 const ANCHOR_MIN_BYTES: usize = 3;
 
+/// Longest next step, in characters: it is read on a telephone at night, and chat tools cut sooner than this.
+const NEXT_STEP_MAX_CHARS: usize = 500;
+
 /// Words that are in every other text and so gate nothing.
 const COMMON_ANCHORS: &[&str] = &["key", "token", "secret", "password", "http", "https", "the", "user", "data"];
 
@@ -152,6 +155,7 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
         taxonomy: plain_words(written.taxonomy),
         criteria: plain_words(written.criteria),
         references: plain_words(written.references),
+        next_step: written.next_step.map(|text| text.value.trim().to_string()).unwrap_or_default(),
         confidence: said.confidence,
         pattern: written.pattern.value,
         shape: shape?,
@@ -220,6 +224,15 @@ fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
     {
         if text.value.trim().is_empty() {
             errors.add(text.referenced, format!("the {what} is empty"), "say what the rule finds and what it costs");
+        }
+    }
+    if let Some(text) = &written.next_step {
+        let length = text.value.trim().chars().count();
+        if !(1..=NEXT_STEP_MAX_CHARS).contains(&length) {
+            let message = format!("the next step has {length} characters");
+            let remedy =
+                format!("say what to do in at most {NEXT_STEP_MAX_CHARS} characters; the rest is for a runbook");
+            errors.add(text.referenced, message, remedy);
         }
     }
     if written.version.value == 0 {

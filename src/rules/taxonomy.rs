@@ -14,23 +14,26 @@ pub const TAXONOMY: &[(&str, &str)] = &[
     ("LLM08:2025", "Vector and embedding weaknesses"),
     ("LLM09:2025", "Misinformation"),
     ("LLM10:2025", "Unbounded consumption"),
-    ("AML.T0012", "Valid accounts"),
-    ("AML.T0024", "Exfiltration via inference API"),
-    ("AML.T0025", "Exfiltration via cyber means"),
-    ("AML.T0029", "Denial of service"),
-    ("AML.T0034", "Cost harvesting"),
-    ("AML.T0051", "Prompt injection"),
-    ("AML.T0051.000", "Prompt injection: direct"),
-    ("AML.T0051.001", "Prompt injection: indirect"),
-    ("AML.T0051.002", "Prompt injection: triggered"),
-    ("AML.T0053", "Tool invocation"),
-    ("AML.T0054", "Jailbreak"),
-    ("AML.T0056", "System prompt extraction"),
-    ("AML.T0057", "Data leakage"),
-    ("AML.T0068", "Prompt obfuscation"),
-    ("AML.T0077", "Exfiltration through rendered responses"),
-    ("AML.T0086", "Exfiltration through tools"),
+    ("AML.T0012", "Valid Accounts"),
+    ("AML.T0024", "Exfiltration via AI Inference API"),
+    ("AML.T0025", "Exfiltration via Cyber Means"),
+    ("AML.T0029", "Denial of AI Service"),
+    ("AML.T0034", "Cost Harvesting"),
+    ("AML.T0051", "LLM Prompt Injection"),
+    ("AML.T0051.000", "Direct"),
+    ("AML.T0051.001", "Indirect"),
+    ("AML.T0051.002", "Triggered"),
+    ("AML.T0053", "AI Agent Tool Invocation"),
+    ("AML.T0054", "LLM Jailbreak"),
+    ("AML.T0056", "Extract LLM System Prompt"),
+    ("AML.T0057", "LLM Data Leakage"),
+    ("AML.T0068", "LLM Prompt Obfuscation"),
+    ("AML.T0077", "LLM Response Rendering"),
+    ("AML.T0086", "Exfiltration via AI Agent Tool Invocation"),
 ];
+
+/// The version of MITRE ATLAS that the ids are of.
+pub const ATLAS_VERSION: &str = "5.6.0";
 
 /// SOC 2 criteria for which a finding may be evidence.
 pub const CRITERIA: &[(&str, &str)] = &[

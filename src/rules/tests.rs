@@ -37,6 +37,7 @@ fn built_in_packs_resolve() {
     let everyday = ["pii.email_address", "pii.ip_address", "pii.phone_number"];
     assert!(everyday.iter().all(|id| catalogue.get(id).unwrap().info.severity <= Severity::Low));
     assert!(catalogue.get("secret.nothing").is_none());
+    assert!(catalogue.get("secret.aws_secret_key").unwrap().next_step.starts_with("1. Set the key inactive"));
 }
 
 #[test]
@@ -81,6 +82,7 @@ fn errors_name_the_place_and_the_remedy() {
         ("secret.acme_key", "pii.acme_key", "2:9", "no id of a rule of category secret"),
         ("counter_examples:", "counterexamples:", "17:5", "counterexamples"),
         ("version: 1", "version: one", "3:14", ""),
+        ("references: []", "references: []\n    next_step: ' '", "16:16", "the next step has 0 characters"),
         ("rules:", "rules: [", "", ""),
     ];
     for (from, to, place, says) in table {

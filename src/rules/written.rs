@@ -59,6 +59,8 @@ pub(super) struct Rule {
     pub taxonomy: Vec<Word>,
     pub criteria: Vec<Word>,
     pub references: Vec<Word>,
+    #[serde(default)]
+    pub next_step: Option<Word>,
     pub examples: Vec<String>,
     pub counter_examples: Vec<String>,
 }

@@ -54,6 +54,11 @@ impl Gcra {
         Gcra::new(burst, Duration::from_millis(every_ms.clamp(1, EVERY_MAX_MS)))
     }
 
+    /// The interval in which one more unit comes back, in whole ms.
+    pub fn interval_ms(self) -> i64 {
+        self.0.replenish_interval().as_millis() as i64
+    }
+
     fn new(burst: NonZeroU32, one_per: Duration) -> Self {
         let quota = Quota::with_period(one_per).expect("a limit of 32 bits leaves 13 ns a unit, and an interval 1 ms");
         Gcra(quota.allow_burst(burst))

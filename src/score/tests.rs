@@ -6,7 +6,7 @@ use super::*;
 use crate::limits;
 use crate::model::{ContentState, Destination, Position, Principal, PrincipalKind, Warnings};
 use crate::score::gcra::{BURST_MAX, EVERY_MAX_MS, TAT_MAX_NS};
-use crate::score::throttles::Throttle;
+use crate::score::throttles::{RUN_MAX_MS, Throttle};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
@@ -136,14 +136,16 @@ fn golden_bytes() {
     for second in 0..5 {
         call(&mut state, &limits, T0 + second * 1_000, Some(300));
     }
-    assert!(state.ask("secret.aws_access_key", Gcra::every(1, 3_600_000)).is_some());
+    let (quota, finding) = (Gcra::every(1, 3_600_000), Uid([0xab; 16]));
+    assert!(state.ask("secret.aws_access_key", finding, quota).is_some());
     state.tell();
-    assert!(state.ask("secret.aws_access_key", Gcra::every(1, 3_600_000)).is_none());
+    assert!(state.ask("secret.aws_access_key", finding, quota).is_none());
     let hex: String = bytes(&state).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(
         hex,
-        "01a097b6eeb23305010280c0e19da103c03e05000280d0dbc3f402c03edc0b00\
-         0001157365637265742e6177735f6163636573735f6b65790080bab70301"
+        "02a097b6eeb23305010280c0e19da103c03e05000280d0dbc3f402c03edc0b00\
+         0001157365637265742e6177735f6163636573735f6b65790080bab70301\
+         80bab70302abababababababababababababababab"
     );
     assert!(bytes(&state).len() <= 100);
 }
@@ -163,9 +165,10 @@ fn the_worst_state_fits() {
     for length in (1..=200).chain([3; 40]) {
         state.newest_ms += 1;
         let rule = format!("{}.{length}.{}", "r".repeat(length), state.newest_ms);
-        while state.ask(&rule, quota).is_some() {}
+        while state.ask(&rule, Uid([0xff; 16]), quota).is_some() {}
         for throttle in &mut state.throttles.all {
             throttle.held = u32::MAX;
+            throttle.run.findings = u32::MAX;
         }
         let mut far = state.clone();
         far.newest_ms = TIME_MAX_MS;
@@ -178,33 +181,89 @@ fn the_worst_state_fits() {
 fn throttles_hold_back_and_tell() {
     let mut state = State { newest_ms: T0, ..State::default() };
     let quota = Gcra::every(2, 1_000);
-    let opened: Vec<_> = (0..4).map(|_| state.ask("a", quota)).collect();
-    assert_eq!(opened, [Some(T0), Some(T0), None, None]);
+    let told: Vec<_> = (0..4).map(|finding| ask(&mut state, "a", finding, quota)).collect();
+    assert_eq!(told, [Some((0, T0, 1)), Some((0, T0, 2)), None, None]);
+    state.newest_ms = T0 + 999;
+    assert_eq!(ask(&mut state, "a", 4, quota), None, "the run goes on with what is held back");
     state.newest_ms = T0 + 1_000;
-    assert_eq!(state.ask("a", quota), Some(T0), "one more, in the same run");
-    assert_eq!(state.ask("b", quota), Some(T0 + 1_000));
+    assert_eq!(ask(&mut state, "a", 5, quota), Some((0, T0, 6)), "one more, in the same run");
+    assert_eq!(ask(&mut state, "b", 6, quota), Some((6, T0 + 1_000, 1)));
     let held = state.tell().held;
-    assert_eq!((held.total, held.by_rule), (2, vec![("a".into(), 2)]));
+    assert_eq!((held.total, held.by_rule), (3, vec![("a".into(), 3)]));
     assert_eq!(state.tell().held, Held::default());
     state.newest_ms = T0 + 3_000;
-    assert_eq!(state.ask("a", quota), Some(T0 + 3_000), "full again: a new run");
+    assert_eq!(ask(&mut state, "a", 7, quota), Some((7, T0 + 3_000, 1)), "a quiet interval: a new run");
     state.tell();
     assert_eq!(state.throttles.all.len(), 1, "b's run is over and holds nothing back");
+}
+
+/// Asks, and returns the run as (who opened it, when, how many findings it has).
+fn ask(state: &mut State, rule: &str, finding: u8, quota: Gcra) -> Option<(u8, i64, u32)> {
+    let run = state.ask(rule, Uid([finding; 16]), quota)?;
+    Some((run.opened_by.0[0], run.opened_ms, run.findings))
+}
+
+#[test]
+fn a_trouble_that_goes_on_is_one_run_for_a_day() {
+    const HOUR_MS: i64 = 3_600_000;
+    let (mut state, quota) = (State::default(), Gcra::every(1, HOUR_MS.unsigned_abs()));
+    let mut told = Vec::new();
+    for half_hour in 0..=50 {
+        state.newest_ms = T0 + half_hour * HOUR_MS / 2;
+        told.extend(ask(&mut state, "a", half_hour as u8, quota));
+        state.tell();
+        state = State::decode(&bytes(&state)).unwrap();
+    }
+    assert_eq!(told[..3], [(0, T0, 1), (0, T0, 3), (0, T0, 5)]);
+    assert_eq!(told[23..], [(0, T0, 47), (48, T0 + RUN_MAX_MS, 1), (48, T0 + RUN_MAX_MS, 3)]);
+}
+
+#[test]
+fn what_is_held_back_after_a_run_opens_none() {
+    // Only another configuration can leave a cell empty past the end of a run.
+    let (mut state, slow) = (State { newest_ms: T0, ..State::default() }, Gcra::every(2, 10_000));
+    state.ask("a", Uid([1; 16]), Gcra::every(1, 1_000));
+    state.throttles.all[0].full_ms = T0 + 60_000;
+    state.newest_ms = T0 + 1_000;
+    assert_eq!(ask(&mut state, "a", 2, slow), None);
+    state.newest_ms = T0 + 60_000;
+    assert_eq!(ask(&mut state, "a", 3, slow), Some((3, T0 + 60_000, 1)));
+}
+
+/// The state of `golden_bytes` as version 1 wrote it.
+const VERSION_1: &str = "01a097b6eeb23305010280c0e19da103c03e05000280d0dbc3f402c03edc0b00\
+                         0001157365637265742e6177735f6163636573735f6b65790080bab70301";
+
+#[test]
+fn the_version_before_is_read() {
+    let record: Vec<u8> = (0..VERSION_1.len() / 2)
+        .map(|index| u8::from_str_radix(&VERSION_1[2 * index..2 * index + 2], 16).unwrap())
+        .collect();
+    let mut state = State::decode(&record).unwrap();
+    assert_eq!((state.newest_ms, state.interactions, state.alerts), (T0 + 4_000, 5, 1));
+    let quota = Gcra::every(1, 3_600_000);
+    assert_eq!(ask(&mut state, "secret.aws_access_key", 1, quota), None, "the cell is as it was left");
+    state.newest_ms += 3_600_000;
+    assert_eq!(ask(&mut state, "secret.aws_access_key", 2, quota), Some((2, T0 + 3_604_000, 1)));
+    assert_eq!(state.tell().held.by_rule, [("secret.aws_access_key".into(), 2)]);
+    assert_eq!(State::decode(&[0]), Err(CodecError::Version { found: 0, known: VERSION }));
+    assert_eq!(State::decode(&[VERSION + 1]), Err(CodecError::Version { found: VERSION + 1, known: VERSION }));
 }
 
 #[test]
 fn the_run_opened_first_makes_room_and_what_it_held_is_still_told() {
     let mut state = State { newest_ms: T0, ..State::default() };
     let quota = Gcra::every(1, 3_600_000);
-    for rule in 0..limits::THROTTLES_PER_PRINCIPAL + 1 {
+    for rule in 0..33 {
         state.newest_ms += 1;
-        assert!(state.ask(&format!("r{rule}"), quota).is_some());
-        assert!(state.ask(&format!("r{rule}"), quota).is_none());
+        assert!(state.ask(&format!("r{rule}"), Uid([0; 16]), quota).is_some());
+        assert!(state.ask(&format!("r{rule}"), Uid([0; 16]), quota).is_none());
     }
-    assert_eq!(state.throttles.all.len(), limits::THROTTLES_PER_PRINCIPAL);
+    let kept = state.throttles.all.len();
+    assert!((10..=limits::THROTTLES_PER_PRINCIPAL).contains(&kept), "{kept}");
     assert!(state.throttles.all.iter().all(|throttle| &*throttle.rule != "r0"));
     let held = state.tell().held;
-    assert_eq!((held.total, held.by_rule.len()), (33, 32));
+    assert_eq!((held.total, held.by_rule.len()), (33, kept));
 }
 
 fn any_time() -> impl Strategy<Value = i64> {
@@ -217,8 +276,15 @@ fn any_ceiling() -> impl Strategy<Value = Ceiling> {
 }
 
 fn any_state() -> impl Strategy<Value = State> {
-    let throttle = ("[a-z.]{0,40}", any_time(), any_time(), any::<u32>())
-        .prop_map(|(rule, opened_ms, full_ms, held)| Throttle { rule: rule.into(), opened_ms, full_ms, held });
+    let run = (any::<[u8; 16]>(), any_time(), any_time(), any::<u32>()).prop_map(
+        |(opened_by, opened_ms, ends_ms, findings)| Run { opened_by: Uid(opened_by), opened_ms, ends_ms, findings },
+    );
+    let throttle = ("[a-z.]{0,40}", any_time(), any::<u32>(), run).prop_map(|(rule, full_ms, held, run)| Throttle {
+        rule: rule.into(),
+        full_ms,
+        held,
+        run,
+    });
     let throttles = (proptest::collection::vec(throttle, 0..=limits::THROTTLES_PER_PRINCIPAL), any::<u32>())
         .prop_map(|(all, held_by_evicted)| Throttles { all, held_by_evicted });
     (any_time(), any::<u64>(), any_ceiling(), any_ceiling(), any::<u64>(), throttles).prop_map(
@@ -240,9 +306,9 @@ proptest! {
     }
 
     #[test]
-    fn foreign_bytes_are_refused_or_safe(mut record: Vec<u8>, time_ms: i64, tokens: u64) {
+    fn foreign_bytes_are_refused_or_safe(mut record: Vec<u8>, version in 1..=VERSION, time_ms: i64, tokens: u64) {
         if let Some(first) = record.first_mut() {
-            *first = VERSION;
+            *first = version;
         }
         if let Ok(mut state) = State::decode(&record) {
             use_everything(&mut state, time_ms, tokens);
@@ -262,7 +328,7 @@ proptest! {
 
 fn use_everything(state: &mut State, time_ms: i64, tokens: u64) {
     call(state, &limits(u32::MAX, 1), time_ms, Some(tokens));
-    state.ask("some.rule", Gcra::every(BURST_MAX, EVERY_MAX_MS));
+    state.ask("some.rule", Uid([7; 16]), Gcra::every(BURST_MAX, EVERY_MAX_MS));
     state.tell();
     assert_eq!(State::decode(&bytes(state)).unwrap(), *state);
 }

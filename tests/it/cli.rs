@@ -47,6 +47,27 @@ fn scan_prints_a_line_a_finding_with_spans_in_scalars() {
     assert!(!text(&output.stdout).contains(&key) && !text(&output.stderr).contains(&key), "a raw value came out");
 }
 
+/// What is cut in two by a stream's chunks is whole again, and its place is its place in the whole.
+#[test]
+fn every_example_can_be_scanned_and_streams_are_whole() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/pipelines/examples");
+    let entries = std::fs::read_dir(folder).expect("there are examples");
+    let mut files: Vec<String> = entries.map(|entry| entry.expect("a file").path().display().to_string()).collect();
+    files.sort();
+    let arguments: Vec<&str> =
+        ["scan", "--output", "ndjson"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let output = weir(&arguments, b"");
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains(&format!("{} interactions", files.len())) && told.contains("0 rejects"), "{told}");
+    let lines = text(&output.stdout);
+    let found: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let places: Vec<_> =
+        found.iter().map(|found| (found["id"].as_str(), found["start"].as_u64(), found["end"].as_u64())).collect();
+    let split = [(Some("msg_02berth"), Some(15), Some(39)), (Some("chatcmpl-Cz1lantern"), Some(28), Some(55))];
+    assert_eq!(places, split);
+}
+
 #[test]
 fn commands_end_with_the_status_that_the_contract_says() {
     let leak = serde_json::json!({"id": 1, "text": key_id()}).to_string();

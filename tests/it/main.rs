@@ -11,9 +11,14 @@
 //! | `secrecy.rs` | does a planted value leave the input topic in any form |
 //! | `layout.rs` | do topics, partitions, keys, roles or a replay change what is found |
 //! | `closing.rs` | does a consumer close whenever it is asked to |
+//! | `generated.rs` | is all that `weir generate` plants found by `weir scan`, and nothing else |
+//! | `alerts.rs` | do receivers get every kind of alert within their limits, and only committed ones |
 //! | `cli.rs` | does a command print and end as the contract says |
 //! | `lapses.rs` | what does a panic, or a group without offsets, do |
+//! | `life.rs` | what does it say when something about it is wrong, and does it go on once that is mended |
+//! | `memory.rs` | does memory stay bounded under slow servers and many principals |
 //! | `queries.rs` | does each query of the README answer, and does `principal_hours` count what `interactions` holds |
+//! | `observe.rs` | is what a running weir says of itself true, in health, numbers, traces and log; does it end in time |
 //! | `schema.rs` | does the schema hold back store, and nothing else |
 //! | `migrations.rs`, `tables.rs` | does a real ClickHouse take our schema and our blocks as we think (list them in `on_clickhouse.rs`) |
 //!
@@ -27,14 +32,19 @@
 //! scenarios run at once (2). The binary `weir-faults` must be there:
 //! `cargo build --release --features faults --bin weir-faults`.
 
+mod alerts;
 mod cli;
 mod closing;
 mod crash;
+mod generated;
 mod harness;
 mod lapses;
 mod layout;
+mod life;
+mod memory;
 mod migrations;
 mod mutation;
+mod observe;
 mod on_clickhouse;
 mod queries;
 mod reconcile;

@@ -160,6 +160,9 @@ impl Dice {
             direction: self.of(Direction::ALL),
             place,
             measure,
+            description: "",
+            next_step: "",
+            references: &[],
             taxonomy: &taxonomy[..self.below(taxonomy.len() as u64 + 1) as usize],
             criteria: &taxonomy[..self.below(2) as usize],
         }

@@ -20,6 +20,9 @@ pub struct OutboxRecord {
     /// `year * 12 + month` of the block's time, by which tables are partitioned.
     pub month: i32,
     pub body: Vec<u8>,
+    /// For metrics only: its rows, and the Kafka timestamp in ms of the oldest event among them.
+    pub rows: u64,
+    pub oldest_ms: Option<i64>,
 }
 
 /// By what a block is found in its table.
@@ -32,12 +35,14 @@ pub struct BlockName {
 impl OutboxRecord {
     /// Reads a record; the error says what is wrong with it.
     pub fn read(record: &BorrowedMessage<'_>) -> Result<Self, String> {
-        let wrong = |what: &str| format!("outbox record at offset {}: {what}", record.offset());
-        let named = |name| {
-            let headers = record.headers()?;
-            let value = headers.iter().find(|header| header.key == name)?.value?;
-            std::str::from_utf8(value).ok()
-        };
+        let named = |name: &str| record.headers()?.iter().find(|header| header.key == name)?.value;
+        Self::of(record.offset(), named, record.payload().unwrap_or_default())
+    }
+
+    /// Makes one of what a record holds; `header` looks up the value of a header.
+    pub fn of<'h>(offset: i64, header: impl Fn(&str) -> Option<&'h [u8]>, body: &[u8]) -> Result<Self, String> {
+        let wrong = |what: &str| format!("outbox record at offset {offset}: {what}");
+        let named = |name| header(name).and_then(|value| std::str::from_utf8(value).ok());
         let table = named(header::TABLE).ok_or_else(|| wrong("it names no table"))?;
         let table = *tables::NAMES
             .iter()
@@ -48,11 +53,13 @@ impl OutboxRecord {
         let time_ms: i64 = time_ms.ok_or_else(|| wrong("it has no block time"))?;
         let month = month_of(time_ms).ok_or_else(|| wrong("its block time is out of range"))?;
         Ok(OutboxRecord {
-            offset: record.offset(),
+            offset,
             table,
             block: BlockName { id: id.0, time_ms },
             month,
-            body: record.payload().unwrap_or_default().to_vec(),
+            body: body.to_vec(),
+            rows: named(header::ROWS).and_then(|rows| rows.parse().ok()).unwrap_or(0),
+            oldest_ms: named(header::OLDEST_EVENT).and_then(|oldest| oldest.parse().ok()),
         })
     }
 }
@@ -66,6 +73,7 @@ fn month_of(time_ms: i64) -> Option<i32> {
 #[derive(Debug, Default, PartialEq)]
 pub struct Group {
     tables: Vec<TableBody>,
+    records: u64,
     last: i64,
     bytes: usize,
     month: Option<i32>,
@@ -76,11 +84,18 @@ struct TableBody {
     table: &'static str,
     first_block: BlockName,
     body: Vec<u8>,
+    rows: u64,
+    oldest_ms: Vec<i64>,
 }
 
 impl Group {
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()
+    }
+
+    /// How many records.
+    pub fn records(&self) -> u64 {
+        self.records
     }
 
     /// Compressed bytes of all blocks.
@@ -102,12 +117,18 @@ impl Group {
     /// Adds the next record.
     pub fn extend(&mut self, record: OutboxRecord) {
         self.last = record.offset;
+        self.records += 1;
         self.bytes += record.body.len();
         self.month.get_or_insert(record.month);
         match self.tables.iter_mut().find(|table| table.table == record.table) {
-            Some(table) => table.body.extend_from_slice(&record.body),
+            Some(table) => {
+                table.body.extend_from_slice(&record.body);
+                table.rows += record.rows;
+                table.oldest_ms.extend(record.oldest_ms);
+            }
             None => {
-                let table = TableBody { table: record.table, first_block: record.block, body: record.body };
+                let OutboxRecord { table, block: first_block, body, rows, oldest_ms, .. } = record;
+                let table = TableBody { table, first_block, body, rows, oldest_ms: oldest_ms.into_iter().collect() };
                 let at = self.tables.partition_point(|known| order(known.table) < order(table.table));
                 self.tables.insert(at, table);
             }
@@ -117,6 +138,12 @@ impl Group {
     /// Tables in their fixed order, each with its first block and the body to send.
     pub fn tables(&self) -> impl Iterator<Item = (&'static str, BlockName, &[u8])> {
         self.tables.iter().map(|table| (table.table, table.first_block, table.body.as_slice()))
+    }
+
+    /// Of a table: how many rows, and the Kafka timestamps in ms of each block's oldest event, as far as they are known.
+    pub fn told(&self, table: &str) -> (u64, &[i64]) {
+        let known = self.tables.iter().find(|known| known.table == table);
+        known.map_or((0, &[]), |known| (known.rows, &known.oldest_ms))
     }
 
     /// What is committed before it is sent; `first` is the committed offset.
@@ -154,7 +181,7 @@ mod tests {
 
     fn record(offset: i64, table: &'static str, month: i32, body: &[u8]) -> OutboxRecord {
         let block = BlockName { id: [offset as u8; 16], time_ms: 0 };
-        OutboxRecord { offset, table, block, month, body: body.to_vec() }
+        OutboxRecord { offset, table, block, month, body: body.to_vec(), rows: 2, oldest_ms: Some(offset) }
     }
 
     #[test]
@@ -165,7 +192,8 @@ mod tests {
         group.extend(record(6, tables::NAMES[1], 1, b"c"));
         let tables: Vec<_> = group.tables().map(|(table, block, body)| (table, block.id[0], body)).collect();
         assert_eq!(tables, [(tables::NAMES[0], 4, &b"b"[..]), (tables::NAMES[1], 3, &b"ac"[..])]);
-        assert_eq!((group.last(), group.bytes()), (6, 3));
+        assert_eq!((group.last(), group.bytes(), group.records()), (6, 3, 3));
+        assert_eq!(group.told(tables::NAMES[1]), (4, &[3, 6][..]));
     }
 
     #[test]

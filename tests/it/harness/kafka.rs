@@ -1,7 +1,7 @@
 //! Topics and groups as the tests see them: made, filled, read back whole, and asked how far they are.
 
 use super::{PATIENCE, wait_until};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -83,6 +83,17 @@ impl Kafka {
             count if count == partitions => Ok(()),
             count => Err(format!("{count} partitions")),
         });
+    }
+
+    /// Gives a topic these settings, and the broker's defaults for all others.
+    pub fn configure(&self, topic: &str, settings: &[(&str, &str)]) {
+        let mut change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        for (key, value) in settings {
+            change = change.set(key, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(REQUEST));
+        let results = block_on(self.admin().alter_configs([&change], &options)).expect("the broker answers");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
 
     /// Deletes those of these topics that are there.
@@ -212,6 +223,14 @@ impl Kafka {
             Some((element.partition(), (offset, element.metadata().to_string())))
         };
         found.elements().iter().filter_map(offset).collect()
+    }
+
+    /// How many offsets a group has to go in a topic, transactions' marks among them.
+    pub fn lag(&self, group: &str, topic: &str) -> i64 {
+        let committed = self.committed(group, topic);
+        let ends = self.watermarks(&self.committed, topic);
+        let of = |(partition, end): (usize, &i64)| end - committed.get(&(partition as i32)).map_or(0, |(at, _)| *at);
+        ends.iter().enumerate().map(of).sum()
     }
 
     /// Moves a group without members, as a person might with Kafka's tools.

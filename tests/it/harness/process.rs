@@ -40,20 +40,38 @@ pub struct Start<'a> {
     pub role: &'a str,
     /// In the notation of `FAILPOINTS`; empty: the released binary.
     pub failpoints: &'a str,
+    /// Further arguments, and variables of the environment.
+    pub arguments: &'a [&'a str],
+    pub environment: &'a [(&'a str, &'a str)],
 }
 
 impl<'a> Start<'a> {
     pub fn instance(instance: &'a str) -> Self {
-        Start { instance, role: "all", failpoints: "" }
+        Start { instance, role: "all", failpoints: "", arguments: &[], environment: &[] }
     }
 
     pub fn role(self, role: &'a str) -> Self {
         Start { role, ..self }
     }
 
+    pub fn arguments(self, arguments: &'a [&'a str]) -> Self {
+        Start { arguments, ..self }
+    }
+
+    pub fn environment(self, environment: &'a [(&'a str, &'a str)]) -> Self {
+        Start { environment, ..self }
+    }
+
     pub fn failpoints(self, failpoints: &'a str) -> Self {
         Start { failpoints, ..self }
     }
+}
+
+/// Memory that a process has, and the most that it had.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub rss_mib: u64,
+    pub peak_mib: u64,
 }
 
 /// A running `weir run`.
@@ -64,7 +82,7 @@ pub struct Weir {
 
 impl Weir {
     pub fn start(site: &Site, start: Start<'_>) -> Self {
-        let Start { instance, role, failpoints } = start;
+        let Start { instance, role, failpoints, arguments, environment } = start;
         let log = site.new_log(&format!("{instance}-{role}"));
         let file = std::fs::File::create(&log).expect("the folder of a site is there");
         let binary = if failpoints.is_empty() { Binary::Weir } else { Binary::Faults };
@@ -72,6 +90,8 @@ impl Weir {
             .args(["run", "-c"])
             .arg(site.config())
             .args(["--role", role])
+            .args(arguments)
+            .envs(environment.iter().copied())
             .env("WEIR_INSTANCE", instance)
             .env("FAILPOINTS", failpoints)
             .stdin(Stdio::null())
@@ -102,6 +122,17 @@ impl Weir {
 
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("weir runs");
+    }
+
+    /// What the system says of its memory.
+    pub fn memory(&self) -> Memory {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).expect("weir runs");
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a process has a size");
+            line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB") >> 10
+        };
+        Memory { rss_mib: mib("VmRSS:"), peak_mib: mib("VmHWM:") }
     }
 
     fn pid(&self) -> Pid {

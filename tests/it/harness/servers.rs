@@ -1,5 +1,5 @@
 //! The servers: those that the environment names, else local ones by `deploy/local/services`; and a ClickHouse of a
-//! test's own, to be mistreated.
+//! test's own, to be mistreated, or a Kafka.
 
 use super::{root, run_id, scratch};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,11 @@ pub struct OwnClickHouse {
 
 impl OwnClickHouse {
     pub fn start(name: &str) -> Self {
-        let dir = scratch().join(format!("clickhouse-{}-{name}", run_id()));
+        OwnClickHouse::start_in(scratch().join(format!("clickhouse-{}-{name}", run_id())))
+    }
+
+    /// With its data and logs in this folder.
+    pub fn start_in(dir: PathBuf) -> Self {
         services(&["start"], &dir, &["--clickhouse"]);
         let url = setting(&dir, "CLICKHOUSE_URL");
         OwnClickHouse { dir, url }
@@ -51,6 +55,16 @@ impl OwnClickHouse {
         services(&["up"], &self.dir, &["clickhouse"]);
     }
 
+    /// SIGSTOP: connections stay, answers do not come.
+    pub fn pause(&self) {
+        services(&["pause"], &self.dir, &["clickhouse"]);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        services(&["resume"], &self.dir, &["clickhouse"]);
+    }
+
     /// Takes the HTTP listener away, or gives it back.
     pub fn toggle_http(&self) {
         services(&["toggle-http"], &self.dir, &[]);
@@ -59,9 +73,65 @@ impl OwnClickHouse {
 
 impl Drop for OwnClickHouse {
     fn drop(&mut self) {
-        let _ = command(&["stop"], &self.dir, &[]).output();
-        let _ = std::fs::remove_dir_all(&self.dir);
+        stop_and_remove(&self.dir);
     }
+}
+
+/// A Kafka that belongs to one test. Stopped on drop.
+pub struct OwnKafka {
+    dir: PathBuf,
+    pub brokers: String,
+}
+
+impl OwnKafka {
+    pub fn start(name: &str) -> Self {
+        OwnKafka::start_in(scratch().join(format!("kafka-{}-{name}", run_id())))
+    }
+
+    /// With its data and logs in this folder.
+    pub fn start_in(dir: PathBuf) -> Self {
+        services(&["start"], &dir, &["--kafka"]);
+        let brokers = setting(&dir, "KAFKA_BROKERS");
+        OwnKafka { dir, brokers }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        services(&["kill"], &self.dir, &["kafka"]);
+    }
+
+    /// SIGSTOP: connections stay, answers do not come.
+    pub fn pause(&self) {
+        services(&["pause"], &self.dir, &["kafka"]);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        services(&["resume"], &self.dir, &["kafka"]);
+    }
+
+    /// Starts it again if it does not run, on the same port, with the same data.
+    pub fn up(&self) {
+        services(&["up"], &self.dir, &["kafka"]);
+    }
+
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        let status = command(&["status"], &self.dir, &[]).output().expect("deploy/local/services can be run");
+        let text = String::from_utf8_lossy(&status.stdout).into_owned();
+        text.lines().any(|line| line.starts_with("kafka") && !line.contains("stopped"))
+    }
+}
+
+impl Drop for OwnKafka {
+    fn drop(&mut self) {
+        stop_and_remove(&self.dir);
+    }
+}
+
+fn stop_and_remove(dir: &Path) {
+    let _ = command(&["stop"], dir, &[]).output();
+    let _ = std::fs::remove_dir_all(dir);
 }
 
 fn command(verb: &[&str], dir: &Path, rest: &[&str]) -> Command {

@@ -22,6 +22,8 @@ pub const OWN_TOPICS: [&str; 5] = ["facts", "state", "outbox", "alerts", "dead-l
 /// How a site differs from the usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'a> {
+    /// A Kafka of the test's own.
+    pub brokers: Option<&'a str>,
     /// A ClickHouse of the test's own.
     pub clickhouse_url: Option<&'a str>,
     /// Leaves the tables unmade.
@@ -52,6 +54,7 @@ impl Site {
 
     pub fn with(name: &str, inputs: &[String], options: Options<'_>) -> Self {
         let servers = servers::shared();
+        let brokers = options.brokers.unwrap_or(&servers.brokers);
         let url = options.clickhouse_url.unwrap_or(&servers.clickhouse_url);
         let id = format!("it-{}-{}", run_id(), name.replace(['.', '_'], "-"));
         let database = id.replace('-', "_");
@@ -70,8 +73,7 @@ impl Site {
              policy: policy.yaml\n\
              alerts: {{ min_severity: medium, throttle: {{ per: [rule, principal], burst: 1, every: 1h }} }}\n\
              limits: {{ detect_threads: 1 }}\n\
-             telemetry: {{ log: text }}\n",
-            brokers = servers.brokers,
+             telemetry: {{ log: text, listen: \"${{WEIR_LISTEN:-}}\", otlp: \"${{WEIR_IT_OTLP:-}}\" }}\n",
         );
         for (file, text) in [("weir.yaml", &*config), ("policy.yaml", POLICY), ("key", KEY)] {
             std::fs::write(dir.join(file), text).expect("target can be written");
@@ -79,7 +81,7 @@ impl Site {
         let site = Site {
             name: name.into(),
             dir,
-            kafka: Kafka::connect(&servers.brokers),
+            kafka: Kafka::connect(brokers),
             db: ClickHouse::new(url, &database),
             inputs: inputs.to_vec(),
             database,
@@ -95,6 +97,13 @@ impl Site {
 
     pub fn config(&self) -> PathBuf {
         self.dir.join("weir.yaml")
+    }
+
+    /// Changes the configuration: what it says, and what it shall say.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("a site has a configuration");
+        assert_eq!(text.matches(from).count(), 1, "{from} in\n{text}");
+        std::fs::write(self.config(), text.replace(from, to)).expect("target can be written");
     }
 
     /// One of weir's own topics.

@@ -1,0 +1,6 @@
+//! Fuzzes what reads events whose format is recognised.
+//! What is checked stands in `bodies.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| weir_fuzz::run("decode_auto", bytes));
