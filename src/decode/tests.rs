@@ -1,4 +1,5 @@
-//! What decoders make of events: the examples as snapshots, and tables of what is odd or broken.
+//! Decoders by their public doors: tables of events and what they become, snapshots of the examples, streams cut
+//! anywhere against their plain form, and foreign bytes. What one format alone needs stands here too.
 
 mod streams;
 

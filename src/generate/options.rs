@@ -1,4 +1,5 @@
-//! What to generate, and what cannot be generated as promised.
+//! What traffic is asked for, and which wishes go together. Where the values come from (a command line, a test) is not
+//! known here.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Anthropic Messages, plain and streamed.
+//! A call as a tap on Anthropic Messages has it: plain, or as the events of a stream, cut where tokens end. Nothing in
+//! here decides what is said.
 
 use serde_json::{Value, json};
 
