@@ -38,7 +38,7 @@ pub struct Options {
     /// The end of the stream, exclusive, in ms since the epoch.
     pub end_ms: i64,
     pub arrivals: Arrivals,
-    /// The ways in which calls are captured, in the mix of [`Shape::share`].
+    /// The ways in which calls are captured, each as often as it is usual among them.
     pub shapes: Vec<Shape>,
     /// Calls of a conversation, each of which sends all earlier turns again; 1 to 6 when left out. With 1 every call
     /// is fresh.
