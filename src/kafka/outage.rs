@@ -142,7 +142,7 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
     // A client that is fenced, a transaction that cannot be committed: their loop is told by the call that fails, and
     // tells it.
-    if matches!(facility, "FATAL" | "TXNERR") {
+    if matches!(facility, "FATAL" | "TXNERR" | "ADDPARTS" | "ADDOFFSETS" | "TXNOFFSETS") {
         tracing::debug!(facility, message, "librdkafka");
         return;
     }
