@@ -68,6 +68,21 @@ fn every_example_can_be_scanned_and_streams_are_whole() {
     assert_eq!(places, split);
 }
 
+/// The pack that the README shows is one that works as it stands there.
+#[test]
+fn the_readmes_own_rule_holds() {
+    let readme = include_str!("../../README.md");
+    let pack = readme.split("```yaml\n").find(|block| block.starts_with("rules:")).expect("the README shows a pack");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("acme.yaml"), pack.split("```").next().unwrap()).unwrap();
+    let minimal = include_str!("../../pipelines/minimal.yaml");
+    let pipeline = folder.path().join("pipeline.yaml");
+    std::fs::write(&pipeline, format!("{minimal}\ndetection: {{ packs: [default, acme.yaml] }}\n")).unwrap();
+    let output = weir(&["rules", "-c", &pipeline.display().to_string(), "test"], b"");
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(text(&output.stdout).contains(" 0 failures"), "{}", text(&output.stdout));
+}
+
 #[test]
 fn commands_end_with_the_status_that_the_contract_says() {
     let leak = serde_json::json!({"id": 1, "text": key_id()}).to_string();
