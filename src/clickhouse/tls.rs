@@ -3,6 +3,7 @@
 //! There is no way to switch a check off: an authority of one's own is a file in PEM.
 
 use super::ConfigError;
+use hyper_util::client::legacy::Error as LegacyError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
@@ -74,10 +75,23 @@ fn read_certificates(key: &'static str, pem: &str) -> Result<Vec<CertificateDer<
     }
 }
 
+/// How a connection ends that the other side closes.
+const HUNG_UP: [io::ErrorKind; 3] =
+    [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof, io::ErrorKind::BrokenPipe];
+
 /// What to do about a connection that failed, if its error says so.
 pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
+    let mut connecting = false;
     while let Some(error) = cause {
+        connecting |= error.downcast_ref::<LegacyError>().is_some_and(LegacyError::is_connect);
+        // A server that speaks no TLS may hang up before what it says of that is read.
+        if connecting && error.downcast_ref::<io::Error>().is_some_and(|error| HUNG_UP.contains(&error.kind())) {
+            return Some(
+                "The server ended the handshake; perhaps that port does not speak TLS: give clickhouse.url the port for \
+                 HTTPS (8443), or http://",
+            );
+        }
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return handshake_remedy(error);
         }

@@ -176,6 +176,14 @@ impl Weir {
         assert!(status.success(), "SIGTERM ended weir with {status}; its end:\n{}", tail(&self.log_text()));
     }
 
+    /// Ends it in order, if it has not ended by itself.
+    pub fn end(mut self) {
+        if self.ended().is_none() {
+            self.signal(Signal::TERM);
+        }
+        self.wait(PATIENCE);
+    }
+
     /// Waits until a failpoint has killed it; `false`: it was not reached in time, and the instance is ended.
     pub fn was_killed(mut self, patience: Duration) -> bool {
         let begun = Instant::now();
