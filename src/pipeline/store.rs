@@ -618,7 +618,7 @@ async fn insert_table(
         reason: error.to_string(),
         is_refused: matches!(error, InsertError::Refused { .. }),
     })?;
-    if faults::mutated("fault.answer_lost") {
+    if table == "interactions" && faults::mutated("fault.answer_lost") {
         let reason = "the answer was lost, by a failpoint".into();
         return Err(Refusal { code: None, reason, is_refused: false });
     }
