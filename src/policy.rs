@@ -71,7 +71,7 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn parse(name: &str, text: &str) -> Result<Policy, Problems> {
-        let (mut file, written) = PrivateFile::read::<Written>(name, text, SHOWN);
+        let (mut file, written) = PrivateFile::read::<Written>(name, text, SHOWN, |_, _| {});
         if let Some(version) = written.as_ref().map(|written| &written.version)
             && version.place.line > 0
             && version.value.trim().is_empty()

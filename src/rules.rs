@@ -18,34 +18,8 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt;
 
-/// A pack that the binary carries.
-macro_rules! pack {
-    ($name:literal) => {
-        PackFile { name: $name, text: include_str!(concat!("../pipelines/packs/", $name)) }
-    };
-}
-/// The packs that the binary carries, in the order of their names.
-/// The packs that the binary carries, for a configuration that adds its own.
-pub const BUILT_IN: &[PackFile<'static>] = &[
-    pack!("exfiltration/links.yaml"),
-    pack!("exfiltration/prompt.yaml"),
-    pack!("injection/jailbreak.yaml"),
-    pack!("injection/markers.yaml"),
-    pack!("injection/override.yaml"),
-    pack!("pii/contact.yaml"),
-    pack!("pii/identity.yaml"),
-    pack!("pii/payment.yaml"),
-    pack!("secrets/anthropic.yaml"),
-    pack!("secrets/aws.yaml"),
-    pack!("secrets/generic.yaml"),
-    pack!("secrets/github.yaml"),
-    pack!("secrets/gitlab.yaml"),
-    pack!("secrets/google.yaml"),
-    pack!("secrets/npm.yaml"),
-    pack!("secrets/openai.yaml"),
-    pack!("secrets/slack.yaml"),
-    pack!("secrets/stripe.yaml"),
-];
+/// The packs that the binary carries, in the order of their names: every file below `pipelines/packs`.
+pub const BUILT_IN: &[PackFile<'static>] = include!(concat!(env!("OUT_DIR"), "/packs.rs"));
 
 /// The text of a pack and the name by which errors and the digest know it.
 #[derive(Clone, Copy)]
@@ -123,6 +97,8 @@ pub struct Rule {
     pub info: RuleInfo,
     /// The pack it came from.
     pub file: String,
+    /// Who issues what it finds; empty where nobody does.
+    pub provider: String,
     /// One line for people: `AWS access key id`.
     pub title: String,
     /// What it is and what an attacker gains.
@@ -136,7 +112,7 @@ pub struct Rule {
     pub next_step: String,
     /// Before context, proof, pair and allow list.
     pub confidence: Confidence,
-    /// As written; parsed and measured in `shape`.
+    /// With its short forms written out; parsed and measured in `shape`.
     pub pattern: String,
     pub shape: pattern::Shape,
     /// Whether ASCII case counts in pattern and anchors.

@@ -19,7 +19,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// A value of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// How to name it in a message: `kafka.brokers[0]`; empty for the whole file.
     pub path: String,
@@ -30,7 +30,7 @@ pub struct Node {
 }
 
 /// What a node holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Value {
     Null,
     Scalar(Scalar),
@@ -53,7 +53,7 @@ pub struct Scalar {
 }
 
 /// A key and its value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub key: String,
     pub key_place: Place,
@@ -131,8 +131,13 @@ pub struct PrivateFile<'s> {
 }
 
 impl<'s> PrivateFile<'s> {
-    /// Reads a file whose values under the keys `shown` may be printed.
-    pub fn read<T: Written>(name: &'s str, text: &'s str, shown: &[&str]) -> (Self, Option<T>) {
+    /// Reads a file whose values under the keys `shown` may be printed. `prepare` may change the tree before.
+    pub fn read<T: Written>(
+        name: &'s str,
+        text: &'s str,
+        shown: &[&str],
+        prepare: impl FnOnce(&mut Node, &mut Vec<Problem>),
+    ) -> (Self, Option<T>) {
         let mut file = PrivateFile { name, text, hidden: vec![0..=usize::MAX], problems: Vec::new() };
         let mut root = match parse(text, &mut file.problems) {
             Ok(root) => root,
@@ -149,6 +154,7 @@ impl<'s> PrivateFile<'s> {
                 scalar.is_private = is_hidden;
             }
         });
+        prepare(&mut root, &mut file.problems);
         let read = T::read(&root, &mut file.problems);
         (file, read)
     }

@@ -4,10 +4,10 @@
 
 use super::Exit;
 use crate::detect::examples;
-use crate::rules::{Catalogue, Rule, Trigger, taxonomy};
+use crate::rules::{Catalogue, PackFile, Rule, Trigger, taxonomy};
 use anyhow::Context as _;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `weir rules`.
 #[derive(clap::Args)]
@@ -31,23 +31,57 @@ enum Action {
         id: String,
     },
     /// Runs the examples and counter-examples of every rule
-    Test,
+    Test {
+        /// Packs to test by themselves, as files and folders; without them those of the pipeline
+        #[arg(value_name = "PACK", conflicts_with = "config")]
+        packs: Vec<PathBuf>,
+    },
 }
 
 /// Prints or tests.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let catalogue = match &args.config {
-        Some(path) => super::load(path)?.config.catalogue,
-        None => Catalogue::built_in(),
+    let catalogue = match (&args.config, &args.action) {
+        (Some(path), _) => super::load(path)?.config.catalogue,
+        (None, Action::Test { packs }) if !packs.is_empty() => load_packs(packs)?,
+        (None, _) => Catalogue::built_in(),
     };
     let out = &mut io::stdout();
     match args.action {
         Action::List => list(&catalogue, out)?,
         Action::Show { id } => show(&catalogue, &id, out)?,
-        Action::Test if !test(&catalogue, out)? => return Ok(Exit::Failed),
-        Action::Test => {}
+        Action::Test { .. } if !test(&catalogue, out)? => return Ok(Exit::Failed),
+        Action::Test { .. } => {}
     }
     Ok(Exit::Done)
+}
+
+/// Packs by themselves: files, and the YAML files of folders and of folders in them.
+fn load_packs(paths: &[PathBuf]) -> anyhow::Result<Catalogue> {
+    let mut files = Vec::new();
+    for path in paths {
+        find_packs(path, true, &mut files)?;
+    }
+    let texts = files.iter().map(|path| {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        Ok((path.display().to_string(), text))
+    });
+    let texts: Vec<(String, String)> = texts.collect::<anyhow::Result<_>>()?;
+    let packs: Vec<PackFile<'_>> = texts.iter().map(|(name, text)| PackFile { name, text }).collect();
+    Ok(Catalogue::load(&packs)?)
+}
+
+fn find_packs(path: &Path, is_named: bool, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let in_path = || format!("reading {}", path.display());
+    if !path.is_dir() {
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        files.extend((is_named || is_yaml).then(|| path.to_path_buf()));
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).with_context(in_path)?;
+    let mut below: Vec<PathBuf> =
+        entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().with_context(in_path)?;
+    below.sort();
+    below.iter().try_for_each(|path| find_packs(path, false, files))
 }
 
 /// One line a rule: id, severity, type, title.
@@ -75,6 +109,9 @@ fn show(catalogue: &Catalogue, id: &str, out: &mut dyn Write) -> anyhow::Result<
     writeln!(out, "{} (version {}, {})", rule.info.id, rule.info.version, rule.file)?;
     writeln!(out, "{}\n\n{}\n", rule.title, rule.description)?;
     let (category, severity) = (rule.info.category, rule.info.severity);
+    if !rule.provider.is_empty() {
+        writeln!(out, "issued by   {}", rule.provider)?;
+    }
     writeln!(out, "finds       {} ({category}, severity {severity})", rule.info.type_name)?;
     writeln!(out, "confidence  {}", rule.confidence.as_f32())?;
     writeln!(out, "pattern     {}", rule.pattern)?;

@@ -19,6 +19,29 @@ const TEXT_MAX_BYTES: usize = 128;
 /// Most bytes that a bounded pattern may match. Longer ones say `+` and are searched in the whole part.
 pub const BOUND_MAX_BYTES: usize = 4_096;
 
+/// What joins a name to its value: the rest of the name, the quote that closes it, an operator or a blank, and what
+/// opens the value.
+const IS: &str = r#"[\w.\t -]{0,24}?[\\"'`)\]]{0,3}\s{0,4}(?:=>|:=|==|[:=,(>\s])\s{0,4}[\\"'`({\[<]{0,4}(?:(?i:bearer|token|basic)\s)?"#;
+
+/// What may stand between a name and a value that is near it, and as little of it as there is.
+const NEAR: &str = r"[\x20-\x7E\s]{0,60}?";
+
+/// Writes the short forms of a pattern out: `{{is}}` and `{{near}}`.
+pub fn expand(pattern: &str) -> Result<String, String> {
+    let mut parts = pattern.split("{{");
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let (name, rest) = part.split_once("}}").ok_or("a `{{` has no `}}`; write `\\{\\{` for two braces")?;
+        text.push_str(match name {
+            "is" => IS,
+            "near" => NEAR,
+            _ => return Err(format!("there is no `{{{{{name}}}}}`, only `{{{{is}}}}` and `{{{{near}}}}`")),
+        });
+        text.push_str(rest);
+    }
+    Ok(text)
+}
+
 /// A parsed pattern and what is known of it.
 #[derive(Clone, Debug)]
 pub struct Shape {

@@ -3,7 +3,7 @@
 //!
 //! It does not run examples: that needs a scanner, and is `weir rules test`.
 
-use super::pattern::Shape;
+use super::pattern::{self, Shape};
 use super::written::Word;
 use super::{Allow, Context, PackFile, Pair, Proof, Rule, Trigger, Validator, taxonomy, written};
 use crate::model::{Category, Confidence, Direction, Mask, Role, RuleInfo, Severity};
@@ -89,13 +89,16 @@ impl Errors<'_> {
 impl<'p> Packs<'p> {
     /// Resolves the rules of one more pack.
     pub fn add(&mut self, pack: &PackFile<'p>) {
-        let (mut file, written) = PrivateFile::read::<written::Pack>(pack.name, pack.text, written::SHOWN);
-        for rule in written.map(|pack| pack.rules).unwrap_or_default() {
+        let (mut file, written) =
+            PrivateFile::read::<written::Pack>(pack.name, pack.text, written::SHOWN, written::inherit);
+        let (provider, rules) = written.map(|pack| (pack.provider, pack.rules)).unwrap_or_default();
+        let provider = provider.map(|name| name.value).unwrap_or_default();
+        for rule in rules {
             self.ids.insert(rule.id.value.clone());
             let mut errors = Errors { file: pack.name, all: &mut file.problems };
             let before = errors.all.len();
             let (id, pair) = (rule.id.place, rule.pair.as_ref().map(|pair| pair.with.place));
-            let resolved = resolve(rule, &mut errors);
+            let resolved = resolve(rule, &provider, &mut errors);
             if let Some(rule) = resolved.filter(|_| errors.all.len() == before && id != Place::default()) {
                 self.rules.push(Placed { rule, pack: self.files.len(), id, pair });
             }
@@ -127,7 +130,7 @@ impl<'p> Packs<'p> {
     }
 }
 
-fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
+fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> Option<Rule> {
     texts(&written, errors);
     let category = errors.named("category", &written.category, &members(Category::ALL, Category::name));
     let severity = errors.named("severity", &written.severity, &members(Severity::ALL, Severity::name));
@@ -135,20 +138,25 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
     if let Some(category) = category {
         check_id(&written.id, category, errors);
     }
-    let shape = shape(&written, errors);
+    let (pattern, shape) = pattern(&written, errors).unzip();
     let trigger = trigger(&written, shape.as_ref(), errors);
     let said = said(&written, errors);
+    let type_name = match written.r#type {
+        Some(name) => name.value,
+        None => written.id.value.split_once('.').map_or(String::new(), |(_, name)| name.to_ascii_uppercase()),
+    };
     let info = RuleInfo {
         id: written.id.value,
         version: written.version.value,
         category: category?,
-        type_name: written.r#type.value,
+        type_name,
         severity: severity?,
         mask: mask?,
     };
     Some(Rule {
         info,
         file: errors.file.to_string(),
+        provider: provider.to_string(),
         title: written.title.value,
         description: written.description.value.trim().to_string(),
         taxonomy: plain_words(written.taxonomy),
@@ -156,7 +164,7 @@ fn resolve(written: written::Rule, errors: &mut Errors<'_>) -> Option<Rule> {
         references: plain_words(written.references),
         next_step: written.next_step.map(|text| text.value.trim().to_string()).unwrap_or_default(),
         confidence: said.confidence,
-        pattern: written.pattern.value,
+        pattern: pattern?,
         shape: shape?,
         ignore_case: written.ignore_case.value,
         group: written.group.map_or(0, |group| group.value as usize),
@@ -219,7 +227,12 @@ fn members<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str
 
 /// What has to be said and what numbers have to be.
 fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
-    for (what, text) in [("title", &written.title), ("description", &written.description), ("type", &written.r#type)] {
+    let texts = [
+        ("title", Some(&written.title)),
+        ("description", Some(&written.description)),
+        ("type", written.r#type.as_ref()),
+    ];
+    for (what, text) in texts.into_iter().filter_map(|(what, text)| Some((what, text?))) {
         if text.value.trim().is_empty() {
             errors.add(text.place, format!("the {what} is empty"), "say what the rule finds and what it costs");
         }
@@ -259,9 +272,12 @@ fn check_id(id: &Word, category: Category, errors: &mut Errors<'_>) {
     }
 }
 
-fn shape(written: &written::Rule, errors: &mut Errors<'_>) -> Option<Shape> {
-    let shape = match Shape::of(&written.pattern.value, written.ignore_case.value) {
-        Ok(shape) => shape,
+/// The pattern with its short forms written out, and what is known of it.
+fn pattern(written: &written::Rule, errors: &mut Errors<'_>) -> Option<(String, Shape)> {
+    let expanded = pattern::expand(&written.pattern.value);
+    let shaped = expanded.and_then(|text| Ok((Shape::of(&text, written.ignore_case.value)?, text)));
+    let (shape, text) = match shaped {
+        Ok(shaped) => shaped,
         Err(reason) => {
             let remedy = "mend the pattern: it is ASCII unless a class says `(?u:…)`, and matches 1 to 4096 bytes or has no bound";
             errors.add(written.pattern.place, format!("the pattern does not work: {reason}"), remedy);
@@ -272,7 +288,7 @@ fn shape(written: &written::Rule, errors: &mut Errors<'_>) -> Option<Shape> {
         let message = format!("there is no capture {}: the pattern has {}", group.value, shape.groups);
         errors.add(group.place, message, "number the captures from 1, or leave `group` out");
     }
-    Some(shape)
+    Some((text, shape))
 }
 
 fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'_>) -> Option<Trigger> {

@@ -51,17 +51,31 @@ fn built_in_packs_resolve() {
 }
 
 #[test]
-fn every_built_in_file_is_listed() {
-    let mut files = Vec::new();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/packs");
-    for family in std::fs::read_dir(&root).unwrap() {
-        for file in std::fs::read_dir(family.unwrap().path()).unwrap() {
-            files.push(file.unwrap().path().strip_prefix(&root).unwrap().to_str().unwrap().to_string());
-        }
-    }
-    files.sort();
-    let listed: Vec<&str> = BUILT_IN.iter().map(|pack| pack.name).collect();
-    assert_eq!(files, listed);
+fn packs_say_things_once_for_all_of_their_rules() {
+    let said = "    version: 1\n    category: secret\n    type: ACME_KEY\n    severity: high\n    confidence: 0.9\n    mask: ends\n";
+    assert!(RULE.contains(said.split("    type").next().unwrap()));
+    let short = RULE
+        .replace("    version: 1\n", "")
+        .replace("    category: secret\n    type: ACME_KEY\n    severity: high\n", "")
+        .replace("rules:", "provider: Acme\ndefaults: { category: secret, severity: high, confidence: 0.1 }\nrules:");
+    let (short, long) = (load(&short).unwrap(), load(RULE).unwrap());
+    let (short, long) = (&short.rules()[0], &long.rules()[0]);
+    assert_eq!(format!("{:?}", short.info), format!("{:?}", long.info));
+    assert_eq!(short.confidence.permille(), 900, "a rule's own word wins");
+    assert_eq!((short.provider.as_str(), long.provider.as_str()), ("Acme", ""));
+}
+
+#[test]
+fn what_is_wrong_with_defaults_is_told_once() {
+    let two = RULE.replace("severity: high\n", "").replace("    severity", "    severity");
+    let second = two.replace("rules:\n", "").replace("acme_key", "acme_other");
+    let text = format!("defaults: {{ severity: hihg, pattern: a }}\n{two}{second}");
+    let found = lines(&load(&text).unwrap_err());
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].contains("1:23: there is no severity `hihg`; did you mean `high`?"), "{found:#?}");
+    assert!(found[1].contains("defaults cannot have `pattern`"), "{found:#?}");
+    let found = lines(&load(&RULE.replace("rules:", "defaults: 3\nrules:")).unwrap_err());
+    assert!(found[0].contains("defaults is no mapping"), "{found:#?}");
 }
 
 #[test]

@@ -5,12 +5,14 @@
 
 use crate::yaml::plain::At;
 use crate::yaml::section::section;
+use crate::yaml::{Entry, Node, Place, Problem, Value};
 
 pub(super) type Word = At<String>;
 
 /// The keys whose values may be printed: names of closed sets, numbers and ids. All others may hold what a rule
 /// looks for, and people paste what they found.
 pub(super) const SHOWN: &[&str] = &[
+    "provider",
     "id",
     "version",
     "category",
@@ -33,9 +35,65 @@ pub(super) const SHOWN: &[&str] = &[
     "criteria",
 ];
 
+/// What a pack may say once for all of its rules.
+const INHERITED: &[&str] = &[
+    "version",
+    "category",
+    "severity",
+    "confidence",
+    "mask",
+    "ignore_case",
+    "validators",
+    "entropy",
+    "stop_words",
+    "roles",
+    "directions",
+    "taxonomy",
+    "criteria",
+    "references",
+    "next_step",
+];
+
+/// Hands the pack's `defaults` to each rule that does not say otherwise. Their places stay those of the defaults, so
+/// that what is wrong with one is told once.
+pub(super) fn inherit(pack: &mut Node, problems: &mut Vec<Problem>) {
+    let Value::Map(entries) = &mut pack.value else { return };
+    let Some(at) = entries.iter().position(|entry| entry.key == "defaults") else { return };
+    let defaults = entries.remove(at);
+    let Value::Map(mut inherited) = defaults.node.value else {
+        problems.push(Problem::new(
+            defaults.key_place,
+            "defaults is no mapping",
+            "give it keys, such as `severity: high`",
+        ));
+        return;
+    };
+    inherited.retain(|entry| {
+        let known = INHERITED.contains(&&*entry.key);
+        if !known {
+            let remedy = format!("say it in each rule; defaults may have {}", INHERITED.join(", "));
+            problems.push(Problem::new(entry.key_place, format!("defaults cannot have `{}`", entry.key), remedy));
+        }
+        known
+    });
+    let Some(Value::List(rules)) =
+        entries.iter_mut().find(|entry| entry.key == "rules").map(|rules| &mut rules.node.value)
+    else {
+        return;
+    };
+    for rule in rules {
+        let Value::Map(said) = &mut rule.value else { continue };
+        let missing = inherited.iter().filter(|entry| said.iter().all(|own| own.key != entry.key));
+        let missing: Vec<Entry> = missing.cloned().collect();
+        said.extend(missing);
+    }
+}
+
 section! {
     /// A file of rules.
     Pack {
+        /// Who issues what these rules find.
+        provider: Option<Word>,
         /// The rules of this pack.
         rules: Vec<Rule>,
     }
@@ -48,22 +106,22 @@ section! {
         /// `<category>.<name>`, unique over all packs.
         id: Word,
         /// Goes up whenever the meaning of the rule changes.
-        version: At<u32>,
+        version: At<u32> = At { value: 1, place: Place::default() },
         /// One line for people.
         title: Word,
         /// What it is, and what an attacker gains.
         description: Word,
         /// What a finding is about.
         category: Word,
-        /// What was found, for machines: Presidio's name of it where it has one.
-        r#type: Word,
+        /// What was found, for machines: Presidio's name of it where it has one. Without it: the name of the id.
+        r#type: Option<Word>,
         /// How bad a finding is.
         severity: Word,
         /// From 0 to 1, before context, proof and pair.
         confidence: At<f64>,
         /// What evidence shows of a value.
         mask: Word,
-        /// A regular expression.
+        /// A regular expression, in which `{{is}}` and `{{near}}` stand for what joins a name to its value.
         pattern: Word,
         /// Whether upper and lower case are the same.
         ignore_case: At<bool> = At::default(),
