@@ -693,6 +693,8 @@ fn streams_are_bounded_and_take_no_longer_than_their_bytes() {
     let count = with(deltas.as_bytes(), |decoded| decoded.interactions[0].messages[0].parts[0].bytes);
     assert_eq!(count, Ok(60_000));
     assert_eq!(reason("data: {\n".repeat(400_000).as_bytes()), Reason::NoInteraction);
+    let torn = format!("data: {}\n{}", "[".repeat(2 << 20), "{\n".repeat(900_000));
+    assert_eq!(reason(torn.as_bytes()), Reason::NoInteraction);
     let nested = format!("data: {}\n\n", "{\"type\":\"tool_result\",\"content\":[".repeat(50_000));
     assert_eq!(reason(nested.as_bytes()), Reason::NoInteraction);
     let block = format!("{}{}", r#"{"type":"tool_result","content":["#.repeat(40_000), "]}".repeat(40_000));
