@@ -26,9 +26,6 @@ const COMMIT_INTERVAL_MAX_MS: u64 = TRANSACTION_TIMEOUT_MS / 2;
 /// Below it the loops do nothing but commit: a commit costs 7 to 10 ms.
 const COMMIT_INTERVAL_MIN_MS: u64 = 10;
 
-/// What brokers allow by default (`group.min.session.timeout.ms` and `group.max.session.timeout.ms`).
-const SESSION_TIMEOUT_MS: RangeInclusive<u64> = 6_000..=1_800_000;
-
 /// A shorter key can be guessed by whoever has the hashes.
 const KEY_MIN_BYTES: usize = 16;
 
@@ -165,7 +162,7 @@ impl Resolver<'_, '_> {
         let kafka = &written.kafka;
         let within = COMMIT_INTERVAL_MIN_MS..=COMMIT_INTERVAL_MAX_MS;
         self.span_within("kafka.commit_interval", kafka.commit_interval, within);
-        self.span_within("kafka.session_timeout", kafka.session_timeout, SESSION_TIMEOUT_MS);
+        self.span_within("kafka.session_timeout", kafka.session_timeout, limits::SESSION_TIMEOUT_MS);
         let topics = &written.topics;
         Some(kafka::Config {
             brokers: kafka.brokers.0.join(","),

@@ -304,7 +304,7 @@ policy: nowhere.yaml
       |
     4 |   session_timeout: 1s
       |                    ^^
-      = write a time from 6s to 30m
+      = write a time from 6s to 2m
 
     error: kafka.properties.acks is weir's to set
      --> pipeline.yaml:5:17
