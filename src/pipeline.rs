@@ -165,7 +165,8 @@ impl Failure {
     }
 }
 
-/// Runs the loops of a role until they are told to stop or one of them cannot go on.
+/// Runs the loops of a role until they are told to stop or one of them cannot go on. Each says so itself when it ends:
+/// the others may take longer to end than the process has.
 pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop, health: &Health) -> Result<(), Failure> {
     let scanner = detection::Scanner::new(&pipeline.catalogue)?;
     let mut outcomes = Vec::new();
@@ -175,28 +176,54 @@ pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop, health: &Health) -> Res
             for thread in 0..pipeline.detect_threads {
                 let mut stage = detect::Detect::new(pipeline, &scanner, thread);
                 let pulse = health.join("detect", thread);
-                threads.push(scope.spawn(move || {
-                    stop.on_end(|| pulse.until_end(|pulse| run_stage(&mut stage, pipeline, stop, pulse)))
-                }));
+                threads.push(
+                    scope.spawn(move || to_end(stop, &pulse, |pulse| run_stage(&mut stage, pipeline, stop, pulse))),
+                );
             }
         }
         if role.runs(Role::Score) {
             let pulse = health.join("score", 0);
             threads.push(scope.spawn(move || {
                 let mut stage = score::Score::new(pipeline);
-                stop.on_end(|| pulse.until_end(|pulse| run_stage(&mut stage, pipeline, stop, pulse)))
+                to_end(stop, &pulse, |pulse| run_stage(&mut stage, pipeline, stop, pulse))
             }));
         }
         if role.runs(Role::Store) {
             let pulse = health.join("store", 0);
-            threads
-                .push(scope.spawn(move || stop.on_end(|| pulse.until_end(|pulse| store::run(pipeline, stop, pulse)))));
+            threads.push(scope.spawn(move || to_end(stop, &pulse, |pulse| store::run(pipeline, stop, pulse))));
         }
         outcomes = threads.into_iter().map(|thread| thread.join()).collect();
     });
     outcomes.into_iter().try_for_each(|outcome| {
-        outcome.unwrap_or_else(|_| Err(Failure::Other { stage: "a loop", message: "ended by a bug (panic)".into() }))
+        outcome.unwrap_or_else(|_| {
+            let failure = Failure::Other { stage: "a loop", message: "ended by a bug (panic)".into() };
+            tell_failure(stop, &failure);
+            Err(failure)
+        })
     })
+}
+
+/// Runs a loop to its end, with which the others end too.
+fn to_end(stop: &Stop, pulse: &Pulse, body: impl FnOnce(&Pulse) -> Result<(), Failure>) -> Result<(), Failure> {
+    stop.on_end(|| {
+        pulse.until_end(|pulse| {
+            let outcome = body(pulse);
+            if let Err(failure) = &outcome {
+                tell_failure(stop, failure);
+            }
+            outcome
+        })
+    })
+}
+
+/// The first failure is why the process ends; what others say after it most often has the same cause.
+fn tell_failure(stop: &Stop, failure: &Failure) {
+    let error = failure.to_string();
+    if stop.fail() {
+        tracing::error!(error, "weir cannot go on");
+    } else {
+        tracing::warn!(error, "another loop cannot go on either");
+    }
 }
 
 /// What differs between detect and score.
@@ -766,4 +793,37 @@ fn entry<'a>(pipeline: &'a Pipeline, at: &'a TopicPartition) -> Entry<'a> {
 /// Now, for the columns that may depend on when a transaction was cut, and for nothing else.
 fn block_time_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::tests::log_of;
+
+    #[test]
+    fn a_loop_that_cannot_go_on_says_so_before_the_others_have_ended() {
+        let (stop, health) = (Stop::default(), Health::default());
+        let [first, second] = [0, 1].map(|thread| health.join("detect", thread));
+        let missing = || Err(Failure::MissingTopic { topic: "llm.events".into() });
+        let log = log_of(|| {
+            // The first ends while the second still runs.
+            let outcome = to_end(&stop, &second, |_| {
+                assert!(to_end(&stop, &first, |_| missing()).is_err());
+                assert!(stop.is_set() && stop.has_failed());
+                missing()
+            });
+            assert!(outcome.is_err());
+        });
+        let lines: Vec<&str> = log.lines().map(str::trim_start).collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        assert!(lines[0].starts_with("ERROR weir cannot go on error=\"topic llm.events is missing"), "{log}");
+        assert!(lines[1].starts_with("WARN another loop cannot go on either"), "{log}");
+    }
+
+    #[test]
+    fn a_loop_that_ends_in_order_is_no_failure() {
+        let (stop, health) = (Stop::default(), Health::default());
+        assert_eq!(log_of(|| to_end(&stop, &health.join("score", 0), |_| Ok(())).unwrap()), "");
+        assert!(stop.is_set() && !stop.has_failed());
+    }
 }
