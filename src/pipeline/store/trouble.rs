@@ -1,7 +1,7 @@
 //! What is said while ClickHouse does not take rows: a line when it begins, an error when it lasts and then one a
 //! minute, and a line when it is over, however many partitions wait.
 
-use crate::admin::health::Pulse;
+use crate::admin::health::{Pulse, Wait};
 use crate::telemetry::fold::Fold;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,7 @@ impl Trouble {
         let lasts = is_refused || *tries >= TRIES;
         let clickhouse = &self.url;
         if lasts {
-            self.pulse.held(partition, Some(reason));
+            self.pulse.held(partition, Some(Wait::Clickhouse { partition, reason: reason.to_owned() }));
             if let Some(held_back) = state.lasting.admit(now) {
                 tracing::error!(
                     clickhouse,
