@@ -307,6 +307,9 @@ impl From<CommitFailure> for Broken {
             CommitFailure::Refused(error) => Broken::Again(error.to_string()),
             CommitFailure::Fenced(error) => Broken::Fenced(error.to_string()),
             CommitFailure::Denied(error) => Broken::Denied(error),
+            CommitFailure::Unwritten(unwritten) if unwritten.may_be_of_an_outage() && outage::reason().is_some() => {
+                Broken::Again(unwritten.to_string())
+            }
             CommitFailure::Unwritten(unwritten) => Broken::Blocked(unwritten.to_string()),
         }
     }
@@ -365,15 +368,15 @@ fn sessions(
             tracing::warn!(loop = name, reason, "ended without a last commit; the successor reads again from the one before");
             return Ok(());
         }
-        repeats.say(name, &pipeline.kafka.brokers, &reason, is_blocked);
+        repeats.say(name, &pipeline.kafka.brokers, &reason, is_blocked, outage::reason().is_some());
         pulse.waits(Wait::Restart { reason });
         stop.sleep(RESTART_PAUSE);
     }
     Ok(())
 }
 
-/// Why a loop starts again, said once a minute for the same reason, and not at all while the brokers are away, which
-/// is said already.
+/// Why a loop starts again, said once a minute for the same reason. While the brokers are away, which is said already,
+/// only what somebody has to act on all the same: a single broker may be away for long, and hide nothing.
 #[derive(Default)]
 struct Repeats {
     reason: String,
@@ -382,8 +385,8 @@ struct Repeats {
 
 impl Repeats {
     /// `is_blocked`: somebody has to act.
-    fn say(&mut self, name: &str, brokers: &str, reason: &str, is_blocked: bool) {
-        if outage::reason().is_some() {
+    fn say(&mut self, name: &str, brokers: &str, reason: &str, is_blocked: bool, is_outage: bool) {
+        if is_outage && !is_blocked {
             tracing::debug!(loop = name, reason, "starting again");
             return;
         }
@@ -818,6 +821,17 @@ mod tests {
         assert_eq!(lines.len(), 2, "{log}");
         assert!(lines[0].starts_with("ERROR weir cannot go on error=\"topic llm.events is missing"), "{log}");
         assert!(lines[1].starts_with("WARN another loop cannot go on either"), "{log}");
+    }
+
+    #[test]
+    fn what_somebody_must_act_on_is_said_during_an_outage_too() {
+        let said = |is_blocked, is_outage| {
+            log_of(|| Repeats::default().say("score", "kafka:9092", "a reason", is_blocked, is_outage))
+        };
+        assert!(said(true, true).contains("ERROR cannot go on; trying again"));
+        assert!(said(true, false).contains("ERROR cannot go on; trying again"));
+        assert!(said(false, false).contains("WARN starting again"));
+        assert_eq!(said(false, true), "");
     }
 
     #[test]
