@@ -41,6 +41,8 @@ pub struct Config {
     pub runbook_url: String,
     /// The CloudEvents source: `weir/<name of the pipeline>`.
     pub source: String,
+    /// The database with weir's tables, a name that needs no quotes.
+    pub database: String,
 }
 
 /// An alert: a finding that is to be told now, and what waited for it.

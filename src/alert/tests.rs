@@ -27,6 +27,7 @@ fn config() -> Config {
         every_ms: 3_600_000,
         runbook_url: "https://wiki.example.org/weir/{rule}".into(),
         source: "weir/test".into(),
+        database: "weir_test".into(),
     }
 }
 

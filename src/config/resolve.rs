@@ -444,6 +444,7 @@ impl Resolver<'_, '_> {
             every_ms: throttle.every.ms,
             runbook_url: alerts.runbook_url.as_ref().map(|url| url.value.clone()).unwrap_or_default(),
             source: format!("weir/{}", written.name.value),
+            database: written.clickhouse.database.0.clone(),
         })
     }
 
