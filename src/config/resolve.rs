@@ -363,8 +363,8 @@ impl Resolver<'_, '_> {
     /// Never made up: two instances with two keys would call equal values different.
     fn mask_key(&mut self, written: Option<&Text>) -> Option<MaskKey> {
         let Some(name) = written else {
-            let warning =
-                "redaction.hmac_key_file is not set: hash columns stay empty, and equal values cannot be found";
+            let warning = "redaction.hmac_key_file is not set: hash columns stay empty, equal values cannot be found, and callers that \
+                 are named by secrets become one wherever the masks of these are the same";
             self.warnings.push(warning.to_owned());
             return Some(MaskKey::none());
         };
