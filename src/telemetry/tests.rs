@@ -80,6 +80,8 @@ fn a_level_that_was_removed_is_gone() {
 
 #[test]
 fn declarations_are_of_one_mould() {
+    let count = format!("| {} metrics in Prometheus' form", ALL.len());
+    assert!(include_str!("../../README.md").contains(&count), "the README counts them");
     let mut names = BTreeSet::new();
     for spec in ALL {
         assert!(names.insert(spec.prometheus_name()), "{} is declared twice", spec.name);
