@@ -1,10 +1,10 @@
 //! Whether Kafka would let each loop do what it does: brokers answer, topics are as they should be, records can be
 //! written in a transaction, read, and their offsets asked for.
 //!
-//! Permissions are tried, not read: a record goes to each topic in a transaction that is aborted, so that no reader
-//! ever sees it; a record is fetched without joining a group; records are "deleted" that are gone already. The names
-//! of transactions are like those of the loops and never one of them, and no group is joined, so that a running weir
-//! is not disturbed. Nothing is repeated.
+//! Permissions are tried, not read: a record goes to each topic in a transaction that is aborted, so that no reader of
+//! committed records sees it (one of uncommitted records does); a record is fetched without joining a group; records
+//! are "deleted" that are gone already. The names of transactions are like those of the loops and never one of them,
+//! and no group is joined, so that a running weir is not disturbed. Nothing is repeated.
 
 use super::consumer::Plain;
 use super::topics::{self, Admin};
