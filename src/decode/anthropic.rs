@@ -13,7 +13,7 @@ use super::chat::MessageWire;
 use super::context::Context;
 use super::dialogue::{Dialogue, Speaker};
 use super::json::{Leaf, List, Nested, parse};
-use super::stream::{Chunks, Pieces};
+use super::stream::{Chunks, Pieces, is_done};
 use crate::limits;
 use crate::model::{Direction, Role, Warning};
 
@@ -146,7 +146,8 @@ fn streamed<'e>(
     let mut usage = Usage::default();
     let mut blocks: BTreeMap<u32, Streamed<'e>> = BTreeMap::new();
     let mut is_over = false;
-    for chunk in chunks {
+    // Some gateways end every stream as OpenAI does.
+    for chunk in chunks.filter(|chunk| !is_done(chunk)) {
         let Ok(chunk) = parse::<Chunk<'e>>(chunk) else {
             context.lose(Warning::BadField);
             continue;

@@ -604,6 +604,10 @@ fn streams_that_break_off_or_fail() {
             r#"[{"type": "content_block_delta", "delta": {"type": "citations_delta", "citation": {}}}, {"type": "message_stop"}]"#,
             "anthropic truncated !unknown_part u(x) A()",
         ),
+        (
+            r#""data: {\"type\": \"content_block_start\", \"content_block\": {\"type\": \"text\", \"text\": \"y\"}}\n\ndata: {\"type\": \"message_stop\"}\n\ndata: [DONE]\n\n""#,
+            "anthropic full u(x) A(y)",
+        ),
         // Calls without an index, as some gateways send them: an id begins the next.
         (
             r#"[{"choices": [{"delta": {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "1"}}]}}, {"delta": {"tool_calls": [{"id": "b", "function": {"name": "g", "arguments": "2"}}, {"function": {"arguments": "3"}}]}, "finish_reason": "stop"}]}]"#,
