@@ -348,7 +348,6 @@ fn sessions(
     let (mut fenced, mut first, mut repeats) = (Fenced::default(), true, Repeats::default());
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
-        pulse.committed();
         let ended = session().map_err(|broken| pipeline.explained(name, broken));
         pulse.forgets_all();
         let is_blocked = matches!(ended, Err(Broken::Blocked(_) | Broken::Fatal(_)));
@@ -455,6 +454,7 @@ impl<'s, S: Stage> Session<'s, S> {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let consumer = Consumer::subscribe(config, member, &names)?;
         check_topics(&consumer, &stage.topics_needed())?;
+        pulse.committed();
         pulse.waits(Wait::Assignment);
         let names = Names {
             group: config.group_of(member.stage),

@@ -177,6 +177,7 @@ impl<'p> Session<'p> {
         let consumer = Consumer::subscribe(&pipeline.kafka, MEMBER, &[&topic])?;
         check_topics(&consumer, &[(topic.clone(), Some(pipeline.kafka.topics.outbox_partitions))])?;
         let cluster = consumer.cluster_id().ok_or_else(|| Broken::Again("the cluster does not tell its id".into()))?;
+        pulse.committed();
         let trouble = Trouble::new(pulse.clone(), &pipeline.clickhouse.url);
         let target = Arc::new(Target { client, proof, cluster, topic, trouble });
         let deleter = Deleter::connect(&pipeline.kafka)?;
