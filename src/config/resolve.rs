@@ -6,6 +6,7 @@
 
 use super::fill::Sources;
 use super::leaf::{Log, Mechanism, Name, One, Size, Span, Text, Threads};
+use super::properties::holds_credentials;
 use super::written::{self, DAY_MS, Pipeline};
 use super::{Config, InputTopic, Loaded};
 use crate::decode::Bounds;
@@ -452,6 +453,10 @@ impl Resolver<'_, '_> {
         if !url.value.starts_with("https://") && !url.value.starts_with("http://") {
             let remedy = "write a link: https://wiki.example/weir/{rule}";
             self.refuse::<()>(url.place, "alerts.runbook_url is not a link", remedy);
+        }
+        if holds_credentials(&url.value) {
+            let message = "alerts.runbook_url holds a user or a password, and stands in every alert";
+            self.refuse::<()>(url.place, message, "leave it out; write %40 for an @ of the path");
         }
         if url.value.replace("{rule}", "").contains(['{', '}']) {
             let remedy = "`{rule}` is the only placeholder";

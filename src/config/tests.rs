@@ -493,6 +493,10 @@ fn each_problem_has_its_words() {
             "4:24 alerts.runbook_url has a placeholder that weir does not fill | `{rule}` is the only placeholder",
         ),
         (
+            with("alerts: { runbook_url: 'https://ann:pass@wiki/{rule}' }"),
+            "4:24 alerts.runbook_url holds a user or a password, and stands in every alert | leave it out; write %40 for an @ of the path",
+        ),
+        (
             with("limits: { detect_threads: 0 }"),
             "4:27 limits.detect_threads: `0` is no number of threads | write `auto`, or a number from 1 to 256",
         ),
