@@ -431,6 +431,7 @@ fn alerts() -> alert::Config {
         every_ms: 60 * 60 * 1_000,
         runbook_url: String::new(),
         source: "weir/bench".into(),
+        database: "weir".into(),
     }
 }
 
