@@ -42,6 +42,10 @@ closed_set! {
         JwtHeader = 8 "jwt_header",
         TokenShape = 9 "token_shape",
         DataQuery = 10 "data_query",
+        Random = 91 "random",
+        RandomMixed = 92 "random_mixed",
+        Password = 93 "password",
+        PasswordMixed = 94 "password_mixed",
     }
 }
 
