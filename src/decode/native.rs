@@ -204,8 +204,8 @@ fn destination<'e>(wire: Nested<DestinationWire<'e>>, context: &mut Context<'e>)
     Destination {
         host: context.identifier(wire.host),
         port: context.small(wire.port).unwrap_or(0),
-        scheme: context.identifier(wire.scheme),
-        tls_version: context.identifier(wire.tls_version),
+        scheme: context.word(wire.scheme),
+        tls_version: context.word(wire.tls_version),
     }
 }
 
