@@ -3,6 +3,7 @@
 //! It shows what the stream would find. It does not throttle: that is a matter of alerts, and here there are none.
 
 use super::Exit;
+use super::lines::{self, Line};
 use crate::decode::{self, Bounds, Format};
 use crate::detect::{Scanner, Scratch};
 use crate::judge::judge;
@@ -21,6 +22,10 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+
+/// Most bytes of a line of `kcat -J` for one of its payload (an escape), and those beside it: headers, topic, key.
+const ESCAPED_BYTES: usize = 6;
+const KCAT_REST_BYTES: usize = 2 << 20;
 
 /// Finds what the stream would find, in files or stdin.
 #[derive(clap::Args, Debug)]
@@ -177,24 +182,38 @@ impl<W: Write> Scan<'_, W> {
     /// people).
     fn input(&mut self, name: &str, mut reader: impl BufRead) -> anyhow::Result<()> {
         let mut line = Vec::new();
+        let reading = || format!("reading {name}");
+        let event_bytes = self.bounds.event_bytes;
+        let most_bytes = match self.args.envelope {
+            Envelope::None => event_bytes,
+            Envelope::Kcat => event_bytes * ESCAPED_BYTES + KCAT_REST_BYTES,
+        };
         for offset in 0.. {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).with_context(|| format!("reading {name}"))? == 0 {
-                break;
+            let position = Position { topic: name, partition: 0, offset };
+            let event = |payload| {
+                let timestamp_ms = Event::WITHOUT_TIMESTAMP;
+                Event { position, timestamp_ms, payload, format_header: None }
+            };
+            match lines::next(&mut reader, &mut line, most_bytes).with_context(reading)? {
+                Line::End => break,
+                Line::TooLong { bytes } => {
+                    self.reject(&event(None), &self.bounds.too_large(bytes));
+                    continue;
+                }
+                Line::Whole => {}
             }
             if offset == 0 && self.args.envelope == Envelope::None && only_opens(&line) {
-                reader.read_to_end(&mut line).with_context(|| format!("reading {name}"))?;
+                line.push(b'\n');
+                if !lines::rest(&mut reader, &mut line, most_bytes).with_context(reading)? {
+                    self.reject(&event(None), &Reject::new(Reason::TooLarge, format!("over {most_bytes} bytes")));
+                    break;
+                }
             }
             if line.trim_ascii().is_empty() {
                 continue;
             }
             match self.args.envelope {
-                Envelope::None => {
-                    let position = Position { topic: name, partition: 0, offset };
-                    let timestamp_ms = Event::WITHOUT_TIMESTAMP;
-                    let event = Event { position, timestamp_ms, payload: Some(&line), format_header: None };
-                    self.caught(&event)?;
-                }
+                Envelope::None => self.caught(&event(Some(&line)))?,
                 Envelope::Kcat => self.kcat(name, offset, &line)?,
             }
         }

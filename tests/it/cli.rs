@@ -125,3 +125,15 @@ fn content_that_is_not_understood_is_not_called_full() {
     assert!(text(&output.stderr).contains("1 interactions, 0 findings"), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("1 of them without content"), "{}", text(&output.stderr));
 }
+
+/// A line past the bound is told, and passed over; the next one is read.
+#[test]
+fn a_line_that_is_too_long_is_passed_over() {
+    let long = vec![b'x'; (4 << 20) + 1];
+    let leak = serde_json::json!({"id": "t1", "text": key_id()}).to_string();
+    let input = [&long[..], b"\n", leak.as_bytes()].concat();
+    let output = weir(&["scan", "--format", "text"], &input);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("stdin/0/0: too_large: 4194305 bytes; 4194304 are the most"), "{errors}");
+    assert!(errors.contains("1 interactions, 1 findings") && errors.contains("1 rejects"), "{errors}");
+}
