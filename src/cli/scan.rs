@@ -11,13 +11,14 @@ use crate::model::evidence::MaskKey;
 use crate::model::facts::{FactHit, Facts};
 use crate::model::finding::Finding;
 use crate::model::reject::{Reason, Reject};
-use crate::model::{ContentState, Event, Interaction, Position, Severity};
+use crate::model::{ContentState, Event, Interaction, Position, Severity, Warning, Warnings};
 use crate::policy::Policy;
 use crate::rules::Catalogue;
 use crate::score::{State, score};
 use anyhow::Context as _;
 use bumpalo::Bump;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,8 +28,13 @@ use std::path::{Path, PathBuf};
 const ESCAPED_BYTES: usize = 6;
 const KCAT_REST_BYTES: usize = 2 << 20;
 
+const HELP: &str = "\
+Exit status: 3 with --fail-on when something so severe was found; 1 when nothing could be read, and with --fail-on when
+anything could not; else 0, whatever was found.";
+
 /// Finds what the stream would find, in files or stdin.
 #[derive(clap::Args, Debug)]
+#[command(after_help = HELP)]
 pub struct Args {
     /// A pipeline file, for its packs, policy and key. Without it: the default packs, no policy, no hashes.
     #[arg(short, long, value_name = "FILE")]
@@ -123,17 +129,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         }
     }
     scan.out.flush()?;
-    let Tally { interactions, unread, findings, below, rejects, worst } = scan.tally;
-    eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
-    if unread > 0 {
-        eprintln!(
-            "{unread} of them without content that could be read: see `content_state` and `warnings` in the stream"
-        );
-    }
+    scan.tally.tell();
+    let Tally { interactions, rejects, worst, .. } = scan.tally;
     Ok(match args.fail_on {
         Some(least) if worst.is_some_and(|worst| worst >= least) => Exit::Found,
         // A gate must not open for what nobody could read.
         Some(_) if rejects > 0 => Exit::Failed,
+        // Nor is a scan done that could read nothing at all.
+        None if rejects > 0 && interactions == 0 => Exit::Failed,
         _ => Exit::Done,
     })
 }
@@ -147,6 +150,44 @@ struct Tally {
     below: u64,
     rejects: u64,
     worst: Option<Severity>,
+    /// Interactions with warnings, and those of each warning, in the order of [`Warning::ALL`].
+    warned: u64,
+    warnings: [u64; Warning::ALL.len()],
+    /// Rejects that would be read as lines of text.
+    texts: u64,
+}
+
+impl Tally {
+    fn warn(&mut self, warnings: Warnings) {
+        self.warned += u64::from(warnings.iter().next().is_some());
+        for (count, warning) in self.warnings.iter_mut().zip(Warning::ALL) {
+            *count += u64::from(warnings.iter().any(|raised| raised == *warning));
+        }
+    }
+
+    /// Says on stderr how it went.
+    fn tell(&self) {
+        let Tally { interactions, unread, findings, below, rejects, warned, texts, .. } = self;
+        eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
+        if *unread > 0 {
+            eprintln!("{unread} of them without content that could be read, or without some of it");
+        }
+        if *warned > 0 {
+            let counts = self.warnings.iter().zip(Warning::ALL).filter(|(count, _)| **count > 0);
+            let counts: Vec<String> = counts.map(|(count, warning)| format!("{warning} {count}")).collect();
+            eprintln!("{warned} of them with warnings: {}", counts.join(", "));
+        }
+        if *texts > 0 {
+            eprintln!("{texts} of the rejects are objects with a `text`: --format text reads such lines");
+        }
+    }
+}
+
+/// An object as `--format text` reads it.
+#[derive(Deserialize)]
+struct TextLine {
+    #[serde(rename = "text")]
+    _text: IgnoredAny,
 }
 
 struct Scan<'s, W> {
@@ -273,6 +314,9 @@ impl<W: Write> Scan<'_, W> {
                 })
             }
             Err(reject) => {
+                let is_text = reject.reason == Reason::UnknownFormat
+                    && event.payload.is_some_and(|payload| serde_json::from_slice::<TextLine>(payload).is_ok());
+                self.tally.texts += u64::from(is_text);
                 self.reject(event, &reject);
                 Ok(())
             }
@@ -291,6 +335,7 @@ impl<W: Write> Scan<'_, W> {
         let scores = score(state, &facts, &self.policy.limits);
         let judged = judge(self.policy, self.catalogue, &facts, &scores);
         self.tally.interactions += 1;
+        self.tally.warn(interaction.warnings);
         self.tally.unread += u64::from(interaction.content_state != ContentState::Full);
         self.tally.findings += judged.findings.len() as u64;
         for finding in &judged.findings {

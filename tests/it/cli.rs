@@ -97,7 +97,10 @@ fn commands_end_with_the_status_that_the_contract_says() {
     assert_eq!(scan("low", clean), Some(0));
     // A gate does not open for what nobody could read.
     assert_eq!(scan("low", "not json"), Some(1));
-    assert_eq!(weir(&["scan", "--format", "text"], b"not json").status.code(), Some(0));
+    // Nor is a scan done that read nothing; one that read something is.
+    assert_eq!(weir(&["scan", "--format", "text"], b"not json").status.code(), Some(1));
+    assert_eq!(weir(&["scan", "--format", "text"], format!("not json\n{clean}").as_bytes()).status.code(), Some(0));
+    assert_eq!(weir(&["scan"], b"").status.code(), Some(0));
     for usage in [&["scan", "--fail-on", "awful"][..], &["run"], &["nonsense"], &["check", "-c", "/no/such/file"]] {
         assert_eq!(weir(usage, b"").status.code(), Some(2), "{usage:?}");
     }
@@ -136,4 +139,13 @@ fn a_line_that_is_too_long_is_passed_over() {
     let errors = text(&output.stderr);
     assert!(errors.contains("stdin/0/0: too_large: 4194305 bytes; 4194304 are the most"), "{errors}");
     assert!(errors.contains("1 interactions, 1 findings") && errors.contains("1 rejects"), "{errors}");
+}
+
+#[test]
+fn scan_says_what_was_odd_and_what_would_help() {
+    let events = r#"{"weir_schema": 1, "time": true, "principal": [], "input": {"messages": 7}}"#;
+    let errors = text(&weir(&["scan"], events.as_bytes()).stderr);
+    assert!(errors.contains("1 of them with warnings: bad_time 1, bad_field 1, no_principal 1, no_tokens 1"), "{errors}");
+    let lines = text(&weir(&["scan"], br#"{"id": "t", "text": "hello"}"#).stderr);
+    assert!(lines.contains("1 of the rejects") && lines.contains("--format text"), "{lines}");
 }
