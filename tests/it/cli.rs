@@ -149,3 +149,20 @@ fn scan_says_what_was_odd_and_what_would_help() {
     let lines = text(&weir(&["scan"], br#"{"id": "t", "text": "hello"}"#).stderr);
     assert!(lines.contains("1 of the rejects") && lines.contains("--format text"), "{lines}");
 }
+
+/// Nothing is sent when its truth cannot be written, and nobody else reads the values in it.
+#[test]
+fn the_truth_is_opened_first_and_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let output = weir(&["generate", "--count", "10", "--truth", "/no/such/folder/truth"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty() && text(&output.stderr).contains("writing /no/such/folder/truth"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth");
+    std::fs::write(&path, "of before").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = weir(&["generate", "--count", "200", "--truth", &path.display().to_string()], b"");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with('{'));
+}
