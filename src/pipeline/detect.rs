@@ -133,8 +133,10 @@ impl<'p> Detect<'p> {
         if self.has_facts(consumer)? {
             let group = self.pipeline.kafka.group_of("detect");
             return Ok(Start::Stopped(format!(
-                "group {group} has no committed offsets although there are facts: they expired or were deleted. Set \
-                 them (kafka-consumer-groups.sh --reset-offsets) to where the table coverage ends, and start again"
+                "group {group} has no committed offsets although there are facts. If the group is a new one, it needs \
+                 topics and a database of its own: set topics.prefix and clickhouse.database too, or kafka.group back. \
+                 If it is not, its offsets expired or were deleted: set them (kafka-consumer-groups.sh --reset-offsets) \
+                 to where the table coverage ends, and start again"
             )));
         }
         if self.pipeline.input_start == InputStart::Earliest {
