@@ -121,7 +121,7 @@ impl Served {
                 verdict(is_live, serde_json::json!({ "live": is_live, "loops": loops }))
             }
             "/ready" => {
-                let loops = self.health.ready();
+                let loops = self.health.ready(Instant::now());
                 let is_ready = !loops.is_empty() && loops.iter().all(|one| one.ready);
                 verdict(is_ready, serde_json::json!({ "ready": is_ready, "loops": loops }))
             }

@@ -357,7 +357,7 @@ fn sessions(
             Err(Broken::Fatal(failure)) => (failure.to_string(), false),
             Err(Broken::Again(reason) | Broken::Blocked(reason)) => (reason, false),
             Err(Broken::Denied(error)) => (error.to_string(), false),
-            Err(Broken::Fenced(reason)) => (format!("fenced: {reason}"), !pulse.may_be_fenced()),
+            Err(Broken::Fenced(reason)) => fenced_because(pulse.may_be_fenced(), &reason),
         };
         metrics().restarts.add(1, &[name, if is_fenced { "fenced" } else { "error" }]);
         if is_fenced && fenced.too_often() {
@@ -372,6 +372,17 @@ fn sessions(
         stop.sleep(RESTART_PAUSE);
     }
     Ok(())
+}
+
+/// What a fencing is called, and whether another process of the same name may be behind it. librdkafka's reason speaks
+/// of another client even where the broker only gave up a member of which it had heard nothing.
+fn fenced_because(is_lapse: bool, reason: &str) -> (String, bool) {
+    if !is_lapse {
+        return (format!("fenced: {reason}"), true);
+    }
+    let lapsed = "its session or transaction ran out while Kafka did not answer, or while this process stood still; it goes \
+                  on from the last commit";
+    (format!("{lapsed} ({reason})"), false)
 }
 
 /// Why a loop starts again, said once a minute for the same reason. While the brokers are away, which is said already,
@@ -832,6 +843,13 @@ mod tests {
         assert!(said(true, false).contains("ERROR cannot go on; trying again"));
         assert!(said(false, false).contains("WARN starting again"));
         assert_eq!(said(false, true), "");
+    }
+
+    #[test]
+    fn a_lapse_is_not_called_a_second_process() {
+        let (lapse, is_fenced) = fenced_because(true, "Static consumer fenced");
+        assert!(lapse.starts_with("its session or transaction ran out") && !is_fenced, "{lapse}");
+        assert_eq!(fenced_because(false, "Static consumer fenced"), ("fenced: Static consumer fenced".to_owned(), true));
     }
 
     #[test]
