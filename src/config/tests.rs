@@ -593,6 +593,10 @@ fn an_empty_interpolation_is_as_if_the_key_were_not_there() {
     assert_eq!(config.policy, Policy::default());
     let messages = messages(&SMALLEST.replace("[localhost:9092]", "'${NONE:-}'"));
     assert!(messages[0].starts_with("1:10 kafka.brokers is empty"), "{messages:?}");
+    let messages = self::messages(&SMALLEST.replace("localhost:9092", "'${NONE}'"));
+    assert_eq!(messages.len(), 1, "one cause, one problem: {messages:?}");
+    let messages = self::messages(&format!("name: &a x\n{SMALLEST}alerts: {{ <<: *a }}\n"));
+    assert!(messages[0].contains("what `<<` merges is no mapping"), "{messages:?}");
 }
 
 /// A pack with one rule.
