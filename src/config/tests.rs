@@ -465,6 +465,10 @@ fn each_problem_has_its_words() {
             "2:19 input.topics[0].name is missing | add it: Its name.",
         ),
         (
+            SMALLEST.replace("llm.events", "__consumer_offsets"),
+            "2:19 input.topics names a topic of Kafka's own (`__`) | name the topics that capture points write to",
+        ),
+        (
             SMALLEST.replace("http://localhost:8123", "http://localhost:8123/?database=x"),
             "3:20 clickhouse.url goes on after the port | write scheme, host and port only; clickhouse.database names the database",
         ),
@@ -623,6 +627,9 @@ fn files_are_found_beside_the_configuration() {
         assert!(config.catalogue.get(id).is_some(), "{id}");
     }
     assert_eq!(config.policy.version, "1");
+    let twice = bench.config(&format!("{SMALLEST}detection: {{ packs: [one.yaml, default, one.yaml, default] }}\n"));
+    let doubles: Vec<&String> = twice.warnings.iter().filter(|warning| warning.contains("twice")).collect();
+    assert!(doubles.len() == 2 && doubles[0].contains("`one.yaml`") && doubles[1].contains("`default`"), "{doubles:?}");
     let printed = bench.problems(&format!("{SMALLEST}redaction: {{ hmac_key_file: key }}\n"));
     assert!(printed.contains("`key` is empty"), "{printed}");
 }
