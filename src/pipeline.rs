@@ -26,11 +26,12 @@ use crate::kafka::{
     Transaction, access,
 };
 use crate::ledger::{Entry, Kind};
+use crate::model::Severity;
 use crate::model::uid::Uid;
 use crate::tables::Block;
 use crate::telemetry::fold::Fold;
 use crate::telemetry::{KAFKA, TransactionSpan, metrics};
-use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules};
+use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules, tables};
 use drain::Stop;
 use lag::Lag;
 use rdkafka::error::KafkaError;
@@ -342,9 +343,7 @@ fn sessions(
     mut session: impl FnMut() -> Result<(), Broken>,
 ) -> Result<(), Failure> {
     let Member { stage: name, .. } = member;
-    for reason in ["error", "fenced"] {
-        metrics().restarts.add(0, &[name, reason]);
-    }
+    show_counters(name);
     let (mut fenced, mut first, mut repeats) = (Fenced::default(), true, Repeats::default());
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
@@ -372,6 +371,31 @@ fn sessions(
         stop.sleep(RESTART_PAUSE);
     }
     Ok(())
+}
+
+/// Shows from the start what is counted by labels that are known before, so that the first of each is a rise and a rule
+/// of Prometheus finds something.
+fn show_counters(stage: &str) {
+    for reason in ["error", "fenced"] {
+        metrics().restarts.add(0, &[stage, reason]);
+    }
+    for outcome in ["committed", "aborted"] {
+        metrics().transactions.add(0, &[stage, outcome]);
+    }
+    if stage != "store" {
+        self::detect::Rejects::default().tell(stage);
+    }
+    if stage == "store" {
+        for table in tables::NAMES {
+            metrics().insert_retries.add(0, &[table, "no_answer"]);
+        }
+    }
+    if stage == "score" {
+        for severity in Severity::ALL {
+            metrics().alerts.add(0, &[severity.name()]);
+            metrics().alerts_held.add(0, &[severity.name()]);
+        }
+    }
 }
 
 /// What a fencing is called, and whether another process of the same name may be behind it. librdkafka's reason speaks
