@@ -689,15 +689,15 @@ fn what_stands_in_messages() {
         ),
         (
             r#"[{"type": "search_result", "title": "n", "source": "https://found.example", "content": [{"type": "text", "text": "d"}]}]"#,
-            "anthropic full d(nd|nhttps://found.example)",
+            "anthropic full d(nd|nhttps://found.example|nn)",
         ),
         (
             r#"[{"type": "document", "title": "n", "context": "c", "source": {"type": "content", "content": [{"type": "text", "text": "d"}]}}]"#,
-            "anthropic full d(nc|nd)",
+            "anthropic full d(nc|nd|nn)",
         ),
         (
             r#"[{"type": "document", "title": "n", "source": {"type": "base64", "data": "QUJD"}}]"#,
-            "anthropic full d(n)",
+            "anthropic full d(n|nn)",
         ),
         (
             r#"[{"type": "image", "source": {"type": "url", "url": "https://p.example/a"}}, {"type": "redacted_thinking", "data": "QUJD"}]"#,
