@@ -6,7 +6,7 @@ use super::*;
 use crate::judge::judge;
 use crate::model::facts::FactHit;
 use crate::model::finding::Measure;
-use crate::model::{Category, Confidence, Destination, Direction, PartKind, Principal, PrincipalKind, Role};
+use crate::model::{Category, Confidence, Destination, Direction, Layers, PartKind, Principal, PrincipalKind, Role};
 use crate::policy::{Limits, Policy};
 use crate::rules::Catalogue;
 use crate::score::tests::facts;
@@ -47,6 +47,7 @@ fn hit(rule: &'static str, category: Category, direction: Direction, role: Role)
         end: 37,
         masked: Cow::Borrowed("AKIA********2MND"),
         hmac: [0; 16],
+        layers: Layers::default(),
     }
 }
 

@@ -43,7 +43,7 @@ impl Gates {
                 (Trigger::Digits, _) => {
                     let run = Run::of(&shape.hir, shape.digits_min);
                     let with_letters =
-                        run.holds.iter().zip(0u8..).any(|(holds, byte)| *holds && byte.is_ascii_alphabetic());
+                        run.holds.iter().zip(0..=u8::MAX).any(|(holds, byte)| *holds && byte.is_ascii_alphabetic());
                     gates.digits[usize::from(with_letters)].add(index as u16, run);
                 }
                 (Trigger::Anchors(_), _) => {}

@@ -149,7 +149,7 @@ fn a_flood_of_addresses_does_not_push_a_key_out() {
     let key = "glpat-q8ZrT2vNw4KxLm7Pd0Ys";
     let arena = Bump::new();
     let interaction = interaction(&arena, &[&flood, key]);
-    let hits = scanner.scan(&interaction, &mut Scratch::default());
+    let hits = scanner.scan(&interaction, &arena, &mut Scratch::default());
     assert_eq!(hits.hits.len(), limits::HITS_PER_INTERACTION);
     assert_eq!(hits.dropped as usize, 3_001 - limits::HITS_PER_INTERACTION);
     let last = hits.hits.last().unwrap();

@@ -73,6 +73,12 @@ impl Shape {
         Ok(Shape { longest_bytes, digits_min, groups, hir })
     }
 
+    /// The shape of a piece of the pattern.
+    pub fn of_part(&self, hir: &Hir) -> Shape {
+        let (longest_bytes, digits_min) = (hir.properties().maximum_len(), digits_min(hir));
+        Shape { hir: hir.clone(), longest_bytes, digits_min, groups: hir.properties().explicit_captures_len() }
+    }
+
     /// Whether every match contains one of the literals.
     pub fn always_contains(&self, literals: &[String], ignore_case: bool) -> bool {
         let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
