@@ -17,7 +17,7 @@ mod runs;
 mod signs;
 pub(super) mod spread;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use super::compile::Compiled;
 use super::settle::Found;

@@ -70,7 +70,9 @@ fn is_mark(character: char) -> bool {
 
 fn stands_for(character: char) -> Stands {
     match character {
-        '\u{e0020}'..='\u{e007e}' => return Stands::Tag(char::from(character as u32 as u8)),
+        '\u{e0020}'..='\u{e007e}' | '\u{e0009}' | '\u{e000a}' | '\u{e000d}' => {
+            return Stands::Tag(char::from(character as u32 as u8));
+        }
         _ if is_unseen(character) => return Stands::Unseen,
         '\u{2010}' | '\u{2011}' | '\u{2012}' | '\u{2013}' | '\u{2212}' => return Stands::Like('-'),
         '\u{2018}' | '\u{2019}' => return Stands::Like('\''),

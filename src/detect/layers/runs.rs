@@ -102,42 +102,47 @@ pub(super) fn decode(
     decoded: &mut Decoded,
     mut found: impl FnMut(&str, Run),
 ) -> usize {
-    let lines = lines(text, run.clone(), decoded);
-    if lines.end > run.end {
-        let joined = std::mem::take(&mut decoded.joined);
-        let done = one(&joined, lines.clone(), most_bytes, decoded, &mut found);
-        decoded.joined = joined;
-        if done {
-            return lines.end;
-        }
-        // All of them are looked at by themselves now: that each began anew with those behind it would not be linear.
-        let mut at = run.start;
-        while let Some(run) = next(&text[..lines.end], at) {
-            at = run.end;
-            whole_or_pieces(text, run, most_bytes, decoded, &mut found);
-        }
-        return lines.end;
+    let (end, sure) = join_lines(text, run.clone(), decoded);
+    if end == run.end {
+        whole_or_pieces(text, run, most_bytes, decoded, &mut found);
+        return end;
     }
-    whole_or_pieces(text, run.clone(), most_bytes, decoded, &mut found);
-    run.end
+    let joined = std::mem::take(&mut decoded.joined);
+    let mut done = one(&joined, run.start..end, most_bytes, decoded, &mut found);
+    if !done && let Some((sure_end, sure_bytes)) = sure {
+        done = one(&joined[..sure_bytes], run.start..sure_end, most_bytes, decoded, &mut found);
+    }
+    decoded.joined = joined;
+    // Each line by itself. That it began anew with those behind it would not be linear.
+    let mut at = run.start;
+    while !done && let Some(run) = next(&text[..end], at) {
+        at = run.end;
+        whole_or_pieces(text, run, most_bytes, decoded, &mut found);
+    }
+    end
 }
 
-/// The run with the lines that go on with it; their characters are left in `decoded.joined`.
-fn lines(text: &[u8], run: Range<usize>, decoded: &mut Decoded) -> Range<usize> {
+/// Leaves the characters of a run and of the lines that go on with it in `decoded.joined`. Returns where the last of
+/// them ends and, when that may be a word of ordinary text, where those before it end and how many characters they have.
+fn join_lines(text: &[u8], run: Range<usize>, decoded: &mut Decoded) -> (usize, Option<(usize, usize)>) {
+    let joined = &mut decoded.joined;
+    joined.clear();
+    joined.extend_from_slice(&text[run.clone()]);
     let mut end = run.end;
-    decoded.joined.clear();
-    while let Some(next) = next_line(text, end) {
-        if decoded.joined.is_empty() {
-            decoded.joined.extend_from_slice(&text[run.clone()]);
+    while let Some((line, goes_on)) = next_line(text, end) {
+        let before = (end, joined.len());
+        joined.extend_from_slice(&text[line.clone()]);
+        end = line.end;
+        if !goes_on {
+            return (end, (before.0 > run.end).then_some(before));
         }
-        decoded.joined.extend_from_slice(&text[next.clone()]);
-        end = next.end;
     }
-    run.start..end
+    (end, None)
 }
 
-/// A line that consists of characters of a run and follows where one ends with its line.
-fn next_line(text: &[u8], end: usize) -> Option<Range<usize>> {
+/// A line that begins with characters of a run and follows where one ends with its line; and whether it ends as a line
+/// of a run does.
+fn next_line(text: &[u8], end: usize) -> Option<(Range<usize>, bool)> {
     let rest = &text[end..];
     let break_bytes = match rest {
         [b'\n', ..] => 1,
@@ -148,11 +153,8 @@ fn next_line(text: &[u8], end: usize) -> Option<Range<usize>> {
     let indent = line.iter().take(INDENT_BYTES).position(|byte| !matches!(byte, b' ' | b'\t' | b'>'))?;
     let start = end + break_bytes + indent;
     let length = text[start..].iter().position(|&byte| kind(byte) == Kind::None).unwrap_or(text.len() - start);
-    let behind = text.get(start + length);
-    // The last line ends in padding, a quote or the text; what ends in a blank is a word.
-    let ends =
-        behind.is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'=' | b'"' | b'\'' | b'`' | b'<' | b')' | b','));
-    (length > 0 && ends).then_some(start..start + length)
+    let goes_on = matches!(text.get(start + length), None | Some(b'\n' | b'\r'));
+    (length > 0).then_some((start..start + length, goes_on))
 }
 
 /// A run that is not text as a whole may be a path with an encoded segment, or a name with an encoded end.

@@ -17,6 +17,7 @@ const PAYLOADS: &[(&str, &str, Proves)] = &[
         "AKIAQ7W2Z5M3T6KX4BND\nsecret_key = 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",
         Proves::Token,
     ),
+    ("secret.aws_secret_key", "aws_secret_access_key=hV3k9Qz7TnB2wLx8RmC5yJd1PfG6sKa4EuZ0iNo+", Proves::Nothing),
     ("secret.github_token", "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", Proves::Token),
     (
         "secret.private_key",
@@ -35,9 +36,9 @@ const ALL: &[Proves] = &[Proves::Token, Proves::Wording, Proves::Checked, Proves
 const PROVEN: &[Proves] = &[Proves::Token, Proves::Wording, Proves::Checked];
 const LETTERS: &[Proves] = &[Proves::Token, Proves::Wording];
 
-struct Transformation {
+pub(in crate::detect) struct Transformation {
     name: &'static str,
-    hide: fn(&str) -> String,
+    pub hide: fn(&str) -> String,
     layers: &'static [&'static str],
     /// Whose hits it must not keep from being found.
     of: &'static [Proves],
@@ -52,7 +53,7 @@ const fn hidden(
     Transformation { name, hide, layers, of }
 }
 
-const TRANSFORMATIONS: &[Transformation] = &[
+pub(in crate::detect) const TRANSFORMATIONS: &[Transformation] = &[
     hidden("base64", |text| base64(text.as_bytes(), false), &["base64"], ALL),
     hidden("base64url", |text| base64(text.as_bytes(), true), &["base64url", "base64"], ALL),
     hidden("base64 in lines", |text| lines(&base64(text.as_bytes(), false), 24), &["base64"], ALL),
@@ -110,11 +111,11 @@ const TRANSFORMATIONS: &[Transformation] = &[
         ALL,
     ),
     hidden("struck through", |text| each(text, |c| format!("{c}\u{336}")), &["invisible"], ALL),
-    hidden("look-alikes", look_alikes, &["look_alike"], &[Proves::Token, Proves::Wording, Proves::Nothing]),
+    hidden("look-alikes", look_alikes, &["look_alike"], ALL),
     hidden("full width", |text| each(text, full_width), &["look_alike"], ALL),
     hidden("mathematical", |text| each(text, mathematical), &["look_alike"], ALL),
     hidden("spaced", |text| spaced(text, ' '), &["spaced"], PROVEN),
-    hidden("hyphens", |text| spaced(text, '_'), &["spaced"], &[Proves::Token]),
+    hidden("dots", |text| spaced(text, '.'), &["spaced"], PROVEN),
     hidden("quoted-printable", |text| each_byte(text, |byte| format!("={byte:02X}")), &["quoted_printable"], ALL),
     hidden("soft breaks", |text| cut(text, "=\n"), &["quoted_printable"], ALL),
     hidden("literals with +", |text| literals(text, "\" + \""), &["joined"], PROVEN),
@@ -239,9 +240,11 @@ fn spaced(text: &str, separator: char) -> String {
 /// Cut in three at characters that are no blanks.
 fn cut(text: &str, by: &str) -> String {
     let places = [text.len() / 3, 2 * text.len() / 3];
-    let place =
-        |at: usize| (at..).find(|&at| text.as_bytes()[at - 1..=at].iter().all(|byte| byte.is_ascii_graphic())).unwrap();
-    let (first, second) = (place(places[0]), place(places[1]));
+    let place = |at: usize| {
+        (at..).find(|&at| at == text.len() || text.as_bytes()[at - 1..=at].iter().all(u8::is_ascii_graphic)).unwrap()
+    };
+    let first = place(places[0]);
+    let second = place(places[1]).max(first);
     [&text[..first], &text[first..second], &text[second..]].join(by)
 }
 
@@ -285,14 +288,142 @@ fn whatever_hides_a_value_is_seen_through() {
             let place = BEFORE.len()..BEFORE.len() + encoded.len();
             let told = found.iter().find(|(id, range, under, reported)| {
                 let within = place.start <= range.start && range.end <= place.end;
-                // What is not changed is found as it is.
-                let as_it_is = under.is_empty() && (text.contains(payload) || *proves == Proves::Nothing);
-                id == rule && within && *reported && (layers.iter().any(|layer| layer == under) || as_it_is)
+                // What is not changed of a value may be found as it is.
+                id == rule && within && *reported && (under.is_empty() || layers.iter().any(|layer| layer == under))
             });
-            if of.contains(proves) != told.is_some() && (of.contains(proves) || !text.contains(payload)) {
+            if told.is_none_or(|(.., under, _)| !under.is_empty()) && told.is_some() != of.contains(proves) {
                 missed.push(format!("{rule} by {name}: {found:?}\n    {}", text.escape_debug()));
             }
         }
     }
     assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+/// Bytes and texts that are made of a text.
+fn made(scanner: &Scanner, text: &str) -> (usize, usize) {
+    let (mut bytes, mut texts) = (0, 0);
+    let user = compile::applies_bit(Direction::Input, Role::User);
+    let mut marks = Vec::new();
+    scanner.anchors.marks(text, user, &scanner.rules, &mut marks);
+    let mut look = |text: &str, _: &mut Vec<Found>, marks: &mut Vec<Mark>| {
+        (bytes, texts) = (bytes + text.len(), texts + 1);
+        scanner.anchors.marks(text, user, &scanner.rules, marks);
+    };
+    let mut buffers = (Buffers::default(), Budget::of_interaction());
+    see_through(&scanner.rules, text, &marks, &mut Vec::new(), (&mut buffers.0, &mut buffers.1), &mut look);
+    (bytes, texts)
+}
+
+/// What is repeated, as often as an event can hold, and whether nothing at all may be made of it.
+const BOMBS: &[&str] = &[
+    "%41",
+    "%2541",
+    "\\u0041\\x41&#65;=41",
+    "\\\\\\\"",
+    "A\u{200b}",
+    "\u{e0041}",
+    "\u{ff21}",
+    "aа",
+    "a b ",
+    "a.",
+    "\"a\" + ",
+    "\"\"a",
+    "''a",
+    "AKIA\n1",
+    "1234\n5678 ",
+    "nxvn vtaber ",
+    "ignore\nall ",
+    "QWxsIG9mIGl0IGlzIHRleHQgaW4gbGluZXM\n",
+    "QWxsIG9mIGl0IGlzIHRleHQgaW4gcnVucw== ",
+    "QWxs+IG9/mIGl-0IGl_zIHRleHQ",
+    "68656c6c6f20776f726c6420",
+    "414b494151375732414b4941",
+];
+
+#[test]
+fn bombs_cost_a_few_times_their_size() {
+    let scanner = scanner();
+    let zeros = vec![b'a'; 64 << 20];
+    let nested = (0..24).fold("all of it is text".to_owned(), |text, _| base64(text.as_bytes(), false));
+    let whole: Vec<(String, String)> = BOMBS
+        .iter()
+        .map(|unit| ((*unit).to_owned(), unit.repeat(limits::EVENT_MAX_BYTES / unit.len())))
+        .chain([
+            ("gzip".to_owned(), base64(&gzip(&zeros), false)),
+            ("gzip in gzip".to_owned(), base64(&gzip(base64(&gzip(&zeros), false).as_bytes()), false)),
+            ("base64 24 times".to_owned(), nested),
+        ])
+        .collect();
+    for (name, text) in whole {
+        let begun = std::time::Instant::now();
+        let (bytes, texts) = made(&scanner, &text);
+        println!(
+            "{:>9} B {bytes:>9} B in {texts:>6} texts, {:?}: {}",
+            text.len(),
+            begun.elapsed(),
+            name.escape_debug()
+        );
+        assert!(bytes <= limits::LAYERED_BYTES_PER_BYTE * text.len() + limits::LAYERED_BYTES_MIN, "{name}");
+        assert!(texts <= limits::LAYERED_TEXTS_PER_PART, "{name}");
+    }
+}
+
+/// A budget that one part used up is not there for the next; each has its own share nevertheless.
+#[test]
+fn a_bomb_does_not_blind_the_next_part() {
+    let (scanner, mut scratch) = (scanner(), Scratch::default());
+    let user = compile::applies_bit(Direction::Input, Role::User);
+    scratch.budget = Budget::of_interaction();
+    scanner.scan_part(&base64(&gzip(&vec![b'a'; 16 << 20]), false), user, &mut scratch);
+    scanner.scan_part(&base64(b"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", false), user, &mut scratch);
+    assert_eq!(scratch.found.len(), 1);
+}
+
+/// Ordinary text is no finding for being hidden, and neither are keys, hashes and pictures.
+#[test]
+fn nothing_is_found_for_being_hidden() {
+    let (scanner, mut scratch) = (scanner(), Scratch::default());
+    for line in include_str!("../../rules/benign.txt").lines().filter(|line| !line.is_empty()) {
+        let plain = scan(&scanner, line, &mut scratch);
+        for Transformation { name, hide, .. } in TRANSFORMATIONS.iter().filter(|one| !one.name.contains("literals")) {
+            if line.len() < 24 || !line.is_ascii() || *name == "soft breaks" {
+                continue;
+            }
+            let found = scan(&scanner, &format!("{BEFORE}{}{AFTER}", hide(line)), &mut scratch);
+            let known = |hit: &(String, _, String, _)| hit.2.is_empty() || plain.iter().any(|plain| plain.0 == hit.0);
+            assert!(found.iter().all(known), "{name}: {line}: {found:?}");
+        }
+    }
+}
+
+/// What plain text pays: nothing is made of it.
+#[test]
+fn nothing_is_made_of_plain_text() {
+    let scanner = scanner();
+    for line in include_str!("../../rules/benign.txt").lines() {
+        let (bytes, _) = made(&scanner, line);
+        assert!(bytes == 0 || line.contains(['\\', '%', '&', '"', '\'']) || !line.is_ascii(), "{bytes} of {line}");
+    }
+}
+
+/// The value is the decoded one, and the place that of the run.
+#[test]
+fn a_hit_has_its_decoded_value_and_the_place_of_the_run() {
+    let (scanner, mut scratch) = (scanner(), Scratch::default());
+    let token = "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";
+    let run = base64(format!("the token is {token}.").as_bytes(), false);
+    let text = format!("é {run} é");
+    let found = scan(&scanner, &text, &mut scratch);
+    assert_eq!(
+        found,
+        [("secret.github_token".to_owned(), 3..3 + run.trim_end_matches('=').len(), "base64".to_owned(), true)]
+    );
+    assert_eq!(scratch.layers.value(&scratch.found[0]), token);
+    // Beside the value as it is, its copies under layers of the same place say nothing new.
+    let found = scan(&scanner, &format!("{token} %41 {token}\u{200b}x"), &mut scratch);
+    assert!(found.iter().all(|(.., under, _)| under.is_empty()), "{found:?}");
+    // Full-width digits are three bytes each.
+    let text = "é ４539 8896 5160 277１ é";
+    let found = scan(&scanner, text, &mut scratch);
+    assert_eq!((&text[found[0].1.clone()], found[0].2.as_str()), ("４539 8896 5160 277１", "look_alike"));
 }
