@@ -427,3 +427,45 @@ fn a_hit_has_its_decoded_value_and_the_place_of_the_run() {
     let found = scan(&scanner, text, &mut scratch);
     assert_eq!((&text[found[0].1.clone()], found[0].2.as_str()), ("４539 8896 5160 277１", "look_alike"));
 }
+
+/// `WEIR_TEXTS=FILE cargo test --release -- --ignored --nocapture looking_through` takes lines of JSON with a `text`.
+#[test]
+#[ignore = "prints what looking through texts costs beside scanning them as they are"]
+fn looking_through_costs_little() {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        text: String,
+    }
+    let file = std::env::var("WEIR_TEXTS").ok().and_then(|path| std::fs::read_to_string(path).ok());
+    let texts: Vec<String> = match file {
+        Some(lines) => {
+            lines.lines().filter_map(|line| serde_json::from_str(line).ok()).map(|line: Line| line.text).collect()
+        }
+        None => include_str!("../../rules/benign.txt").lines().map(str::to_owned).collect(),
+    };
+    let (scanner, mut scratch) = (scanner(), Scratch::default());
+    let user = compile::applies_bit(Direction::Input, Role::User);
+    let bytes: usize = texts.iter().map(String::len).sum();
+    let (mut plain, mut through) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        let begun = std::time::Instant::now();
+        texts.iter().for_each(|text| scanner.scan_text(text, user, &mut scratch));
+        plain.push(begun.elapsed());
+        let begun = std::time::Instant::now();
+        for text in &texts {
+            scratch.budget = Budget::of_interaction();
+            scanner.scan_part(text, user, &mut scratch);
+        }
+        through.push(begun.elapsed());
+    }
+    let made: usize = texts.iter().map(|text| made(&scanner, text).0).sum();
+    let (plain, through) = (plain.iter().min().unwrap(), through.iter().min().unwrap());
+    let mb_a_second = |time: &std::time::Duration| bytes as f64 / time.as_secs_f64() / 1e6;
+    println!(
+        "{bytes} B, {:.1} % made; as it is {:.0} MB/s, looked through {:.0} MB/s: {:.2} times the time",
+        100.0 * made as f64 / bytes as f64,
+        mb_a_second(plain),
+        mb_a_second(through),
+        through.as_secs_f64() / plain.as_secs_f64()
+    );
+}
