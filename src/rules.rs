@@ -42,6 +42,10 @@ closed_set! {
         JwtHeader = 8 "jwt_header",
         TokenShape = 9 "token_shape",
         DataQuery = 10 "data_query",
+        Random = 91 "random",
+        RandomMixed = 92 "random_mixed",
+        Password = 93 "password",
+        PasswordMixed = 94 "password_mixed",
     }
 }
 
@@ -54,6 +58,8 @@ pub enum Trigger {
     AtSign,
     /// As many digits as every match is proved to contain, within its longest length.
     Digits,
+    /// As long a stretch of token characters ([`pattern::is_token`]) as every match is proved to contain.
+    Token,
 }
 
 /// Words whose nearness makes a match more credible.

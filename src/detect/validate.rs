@@ -3,6 +3,7 @@
 
 mod iban;
 mod numbers;
+mod passwords;
 mod tokens;
 mod url;
 
@@ -49,6 +50,10 @@ pub(super) fn holds(validator: Validator, candidate: &Candidate<'_>) -> bool {
         Validator::GithubCrc => tokens::github_crc(candidate.value()),
         Validator::JwtHeader => tokens::jwt_header(candidate.value()),
         Validator::TokenShape => tokens::token_shape(candidate.value()),
+        Validator::Random => tokens::random(candidate.value()),
+        Validator::RandomMixed => tokens::random_mixed(candidate.value()),
+        Validator::Password => passwords::password(candidate.value()),
+        Validator::PasswordMixed => passwords::password_mixed(candidate.value()),
         Validator::DataQuery => url::data_query(candidate.value()),
     }
 }
