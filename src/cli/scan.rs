@@ -11,7 +11,7 @@ use crate::model::evidence::MaskKey;
 use crate::model::facts::{FactHit, Facts};
 use crate::model::finding::Finding;
 use crate::model::reject::{Reason, Reject};
-use crate::model::{ContentState, Event, Interaction, Position, Severity, Warning, Warnings};
+use crate::model::{ContentState, Event, Interaction, Layers, Position, Severity, Warning, Warnings};
 use crate::policy::Policy;
 use crate::rules::Catalogue;
 use crate::score::{State, score};
@@ -218,7 +218,7 @@ struct KcatLine {
     headers: Vec<Option<String>>,
 }
 
-impl<W: Write> Scan<'_, W> {
+impl<'s, W: Write> Scan<'s, W> {
     /// Reads events line by line, or as one when the first line only opens a document (a file that was printed for
     /// people).
     fn input(&mut self, name: &str, mut reader: impl BufRead) -> anyhow::Result<()> {
@@ -310,7 +310,7 @@ impl<W: Write> Scan<'_, W> {
                 skipped.iter().for_each(|skipped| self.reject(event, &skipped.reject));
                 interactions.into_iter().try_for_each(|mut interaction| {
                     self.scanner.mask_identifiers(&mut interaction, self.key, &arena, &mut self.scratch);
-                    self.interaction(event, &interaction)
+                    self.interaction(event, &interaction, &arena)
                 })
             }
             Err(reject) => {
@@ -328,8 +328,16 @@ impl<W: Write> Scan<'_, W> {
         eprintln!("{}: {}: {}", event.position, reject.reason, reject.detail);
     }
 
-    fn interaction(&mut self, event: &Event<'_>, interaction: &Interaction<'_>) -> anyhow::Result<()> {
-        let hits = self.scanner.scan(interaction, &mut self.scratch);
+    fn interaction<'e>(
+        &mut self,
+        event: &Event<'_>,
+        interaction: &Interaction<'e>,
+        arena: &'e Bump,
+    ) -> anyhow::Result<()>
+    where
+        's: 'e,
+    {
+        let hits = self.scanner.scan(interaction, arena, &mut self.scratch);
         let facts = Facts::new(interaction, &hits, event.timestamp_ms, self.key);
         let state = self.states.entry(facts.principal.to_string()).or_default();
         let scores = score(state, &facts, &self.policy.limits);
@@ -369,6 +377,7 @@ impl<W: Write> Scan<'_, W> {
             message: place.map(|place| place.message),
             part: place.map(|place| place.part),
             evidence: place.map(|place| place.masked.to_string()).or(measured).unwrap_or_default(),
+            layers: place.map(|place| place.layers).unwrap_or_default(),
             reported: true,
             facts,
         })
@@ -388,6 +397,7 @@ impl<W: Write> Scan<'_, W> {
             message: Some(hit.message),
             part: Some(hit.part),
             evidence: hit.masked.to_string(),
+            layers: hit.layers,
             reported: false,
             facts,
         })
@@ -408,7 +418,9 @@ impl<W: Write> Scan<'_, W> {
             _ => name,
         };
         let confidence = format!("{:.2}{mark}", shown.confidence);
-        self.line(&[shown.severity.name(), &confidence, shown.rule, &place, &shown.evidence])
+        let under = if shown.layers.is_empty() { String::new() } else { format!(" (under {})", shown.layers) };
+        let what = format!("{}{under}", shown.evidence);
+        self.line(&[shown.severity.name(), &confidence, shown.rule, &place, &what])
     }
 
     fn line(&mut self, cells: &[&str; 5]) -> anyhow::Result<()> {
@@ -431,6 +443,7 @@ struct Shown<'a> {
     message: Option<u32>,
     part: Option<u32>,
     evidence: String,
+    layers: Layers,
     reported: bool,
     facts: &'a Facts<'a>,
 }
@@ -451,6 +464,7 @@ impl Shown<'_> {
             "confidence": (f64::from(self.confidence) * 1_000.0).round() / 1_000.0,
             "reported": self.reported,
             "masked": self.evidence,
+            "layers": self.layers.iter().map(|layer| layer.name()).collect::<Vec<_>>(),
             "message": self.message,
             "part": self.part,
             "principal": facts.principal.to_string(),

@@ -2,6 +2,7 @@
 //!
 //! What a pattern promises (length, digits, literals) was proved when it was resolved; nothing is decided here.
 
+use super::layers::Proves;
 use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
 use crate::rules::Rule;
 use aho_corasick::AhoCorasick;
@@ -29,6 +30,7 @@ pub(super) struct Compiled {
     /// One bit for each direction and role that the rule looks at.
     pub applies: u16,
     pub pair: Option<Paired>,
+    pub proves: Proves,
 }
 
 /// What a rule says when its pair is near.
@@ -56,6 +58,7 @@ impl Compiled {
             context_words: words(rule.context.as_ref().map_or(&[], |context| &context.words))?,
             applies: applies(rule),
             pair: None,
+            proves: Proves::of(rule),
             rule: rule.clone(),
         })
     }

@@ -195,7 +195,7 @@ impl<'p> Detect<'p> {
         let mut rejects: Vec<Reject> = decoded.skipped.into_iter().map(|skipped| skipped.reject).collect();
         for interaction in &mut decoded.interactions {
             scanner.mask_identifiers(interaction, &pipeline.mask_key, arena, scratch);
-            let hits = scanner.scan(interaction, scratch);
+            let hits = scanner.scan(interaction, arena, scratch);
             let facts = Facts::new(interaction, &hits, event.timestamp_ms, &pipeline.mask_key);
             buffer.clear();
             facts.encode(buffer);

@@ -82,9 +82,18 @@ impl Shape {
         if longest_bytes.is_some_and(|longest| longest > BOUND_MAX_BYTES) {
             return Err(format!("it matches up to {} bytes", longest_bytes.unwrap_or_default()));
         }
-        let groups = properties.explicit_captures_len();
+        Ok(Shape::measured(hir))
+    }
+
+    fn measured(hir: Hir) -> Shape {
+        let (longest_bytes, groups) = (hir.properties().maximum_len(), hir.properties().explicit_captures_len());
         let (digits_min, token_min_bytes) = (digits_min(&hir), Stretch::of(&hir).longest);
-        Ok(Shape { longest_bytes, digits_min, token_min_bytes, groups, hir })
+        Shape { longest_bytes, digits_min, token_min_bytes, groups, hir }
+    }
+
+    /// The shape of a piece of the pattern.
+    pub fn of_part(&self, hir: &Hir) -> Shape {
+        Shape::measured(hir.clone())
     }
 
     /// Whether every match contains one of the literals.
