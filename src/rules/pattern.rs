@@ -153,6 +153,9 @@ fn only_digits(class: &Class) -> bool {
     }
 }
 
+/// Shortest stretch of token characters that gates a rule, in bytes: words are rarely so long.
+pub const TOKEN_MIN_BYTES: usize = 16;
+
 /// Whether a byte is of those that tokens are written in: base64, base64url and hex are.
 pub const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-')
