@@ -7,6 +7,7 @@
 //!
 //! This room reads no files (packs come as text) and searches no text.
 
+mod overrides;
 pub mod pattern;
 mod resolve;
 pub mod taxonomy;
@@ -145,6 +146,26 @@ pub struct Rule {
     pub directions: Vec<Direction>,
     pub examples: Vec<String>,
     pub counter_examples: Vec<String>,
+    /// What other packs changed of it, in their order.
+    pub changes: Vec<Change>,
+}
+
+/// What a pack changed of a rule of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The pack that changed it.
+    pub file: String,
+    /// The keys that it gave.
+    pub keys: Vec<&'static str>,
+    /// Empty when it does not say.
+    pub reason: String,
+}
+
+/// By which pack a rule was switched off, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Off {
+    pub file: String,
+    pub reason: String,
 }
 
 impl Allow {
@@ -164,6 +185,12 @@ impl Rule {
         (self.directions.is_empty() || self.directions.contains(&direction))
             && (self.roles.is_empty() || self.roles.contains(&role))
     }
+
+    /// Whether what it finds and how sure it is of it is what its own pack says, by which its examples were written.
+    pub fn finds_as_written(&self) -> bool {
+        let matters = |key: &&str| ["confidence", "context", "stop_words", "allow"].contains(key);
+        !self.changes.iter().any(|change| change.keys.iter().any(matters))
+    }
 }
 
 /// Every rule that is in force, by id.
@@ -171,6 +198,7 @@ impl Rule {
 pub struct Catalogue {
     rules: Vec<Rule>,
     by_id: HashMap<String, usize>,
+    off: Vec<(Rule, Off)>,
     digest: String,
 }
 
@@ -180,15 +208,22 @@ impl Catalogue {
         let mut all = resolve::Packs::default();
         packs.iter().for_each(|pack| all.add(pack));
         all.across();
+        let digest = digest(packs, &all.overriding);
         let mut problems = Problems::default();
         all.files.into_iter().for_each(|file| problems.append(file.into_problems()));
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut rules: Vec<Rule> = all.rules.into_iter().map(|placed| placed.rule).collect();
-        rules.sort_by(|a, b| a.info.id.cmp(&b.info.id));
+        all.rules.sort_by(|a, b| a.rule.info.id.cmp(&b.rule.info.id));
+        let (mut rules, mut off) = (Vec::new(), Vec::new());
+        for placed in all.rules {
+            match placed.off {
+                None => rules.push(placed.rule),
+                Some(by) => off.push((placed.rule, by)),
+            }
+        }
         let by_id = rules.iter().enumerate().map(|(index, rule)| (rule.info.id.clone(), index)).collect();
-        Ok(Catalogue { rules, by_id, digest: digest(packs) })
+        Ok(Catalogue { rules, by_id, off, digest })
     }
 
     /// The packs that the binary carries.
@@ -206,8 +241,13 @@ impl Catalogue {
         &self.rules
     }
 
-    /// SHA-256 in hex over names and texts of the packs in the order of their names: two catalogues with the same
-    /// digest find the same.
+    /// Rules that a pack switched off, by id.
+    pub fn off(&self) -> &[(Rule, Off)] {
+        &self.off
+    }
+
+    /// SHA-256 in hex over names and texts of the packs in the order of their names, and over the order of those that
+    /// change rules of others: two catalogues with the same digest find the same.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -220,15 +260,13 @@ impl fmt::Debug for Catalogue {
 }
 
 /// Lengths stand before names and texts, so that bytes cannot move from one to the other unseen.
-fn digest(packs: &[PackFile<'_>]) -> String {
+fn digest(packs: &[PackFile<'_>], overriding: &[&str]) -> String {
     let mut sorted: Vec<&PackFile<'_>> = packs.iter().collect();
     sorted.sort_by(|a, b| (a.name, a.text).cmp(&(b.name, b.text)));
     let mut hash = Sha256::new();
-    for pack in sorted {
-        for text in [pack.name, pack.text] {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text.as_bytes());
-        }
+    for text in sorted.iter().flat_map(|pack| [pack.name, pack.text]).chain(overriding.iter().copied()) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,10 +2,13 @@
 //!
 //! What a rule is stands in the rules room; how its examples are run, in detect.
 
-use super::{Exit, lines};
+use super::{Exit, Usage, lines};
 use crate::detect::examples;
-use crate::rules::{Catalogue, PackFile, Rule, Trigger, taxonomy};
+use crate::model::Category;
+use crate::rules::{Catalogue, Change, Off, PackFile, Rule, Trigger, taxonomy};
+use crate::yaml::section::closest;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -25,8 +28,8 @@ pub struct Args {
 /// What is done with rules.
 #[derive(clap::Subcommand)]
 enum Action {
-    /// One line a rule
-    List,
+    /// One line a rule; what another pack changed or switched off is marked
+    List(Selection),
     /// Everything about one rule
     Show {
         /// The rule's id
@@ -41,6 +44,50 @@ enum Action {
     },
 }
 
+/// Which rules are listed.
+#[derive(clap::Args, Default)]
+struct Selection {
+    /// Only what this provider issues, by its name in any case
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// Only this category
+    #[arg(long, value_parser = category)]
+    category: Option<Category>,
+    /// The providers with the number of their rules, instead of the rules
+    #[arg(long)]
+    providers: bool,
+}
+
+fn category(text: &str) -> Result<Category, String> {
+    Category::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Category::ALL.iter().map(|category| category.name()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+impl Selection {
+    fn holds(&self, rule: &Rule) -> bool {
+        self.category.is_none_or(|category| rule.info.category == category)
+            && self.provider.as_ref().is_none_or(|name| rule.provider.eq_ignore_ascii_case(name))
+    }
+
+    /// A provider whose name is misspelt is no empty list.
+    fn check(&self, catalogue: &Catalogue) -> anyhow::Result<()> {
+        let Some(name) = &self.provider else { return Ok(()) };
+        let all = catalogue.rules().iter().chain(catalogue.off().iter().map(|(rule, _)| rule));
+        let mut names: Vec<&str> = all.map(|rule| &*rule.provider).filter(|name| !name.is_empty()).collect();
+        if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        names.sort_unstable();
+        let remedy = match closest(name, &names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`weir rules list --providers` prints them all".to_owned(),
+        };
+        Err(Usage(format!("there is no provider `{name}`; {remedy}")).into())
+    }
+}
+
 /// Prints or tests.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let catalogue = match (&args.config, &args.action) {
@@ -50,7 +97,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let out = &mut io::stdout();
     match args.action {
-        Action::List => list(&catalogue, out)?,
+        Action::List(selection) if selection.providers => providers(&catalogue, &selection, out)?,
+        Action::List(selection) => list(&catalogue, &selection, out)?,
         Action::Show { id } => show(&catalogue, &id, out)?,
         Action::Test { .. } if !test(&catalogue, out)? => return Ok(Exit::Failed),
         Action::Test { .. } => {}
@@ -84,26 +132,68 @@ fn find_packs(path: &Path, is_named: bool, files: &mut Vec<PathBuf>) -> anyhow::
     below.iter().try_for_each(|path| find_packs(path, false, files))
 }
 
-/// One line a rule: id, severity, type, title.
-fn list(catalogue: &Catalogue, out: &mut dyn Write) -> std::io::Result<()> {
-    let width = |field: fn(&Rule) -> &str| catalogue.rules().iter().map(|rule| field(rule).len()).max().unwrap_or(0);
+/// One line a rule: id, severity, type, title, and who changed it or switched it off.
+fn list(catalogue: &Catalogue, selection: &Selection, out: &mut dyn Write) -> anyhow::Result<()> {
+    selection.check(catalogue)?;
+    let off = catalogue.off().iter().map(|(rule, off)| (rule, Some(off)));
+    let all = catalogue.rules().iter().map(|rule| (rule, None)).chain(off);
+    let mut listed: Vec<(&Rule, Option<&Off>)> = all.filter(|(rule, _)| selection.holds(rule)).collect();
+    listed.sort_by_key(|(rule, _)| &rule.info.id);
+    let width = |field: fn(&Rule) -> &str| listed.iter().map(|(rule, _)| field(rule).len()).max().unwrap_or(0);
     let (ids, types) = (width(|rule| &rule.info.id), width(|rule| &rule.info.type_name));
-    for rule in catalogue.rules() {
-        let (id, severity, type_name) = (&rule.info.id, rule.info.severity.name(), &rule.info.type_name);
-        writeln!(out, "{id:ids$}  {severity:13}  {type_name:types$}  {}", rule.title)?;
+    let (mut changed, mut switched_off) = (0, 0);
+    for (rule, off) in listed.iter().copied() {
+        let severity = if off.is_some() { "off" } else { rule.info.severity.name() };
+        write!(out, "{:ids$}  {severity:13}  {:types$}  {}", rule.info.id, rule.info.type_name, rule.title)?;
+        match off {
+            Some(off) => write!(out, " (off by {}: {})", off.file, off.reason)?,
+            None => {
+                rule.changes.iter().try_for_each(|change| write!(out, " (changed by {})", change_of(change)))?;
+            }
+        }
+        writeln!(out)?;
+        switched_off += usize::from(off.is_some());
+        changed += usize::from(!rule.changes.is_empty());
     }
-    writeln!(out, "{} rules, digest {}", catalogue.rules().len(), catalogue.digest())
+    write!(out, "{} rules", listed.len() - switched_off)?;
+    if changed + switched_off > 0 {
+        write!(out, " ({changed} changed), {switched_off} off")?;
+    }
+    writeln!(out, ", digest {}", catalogue.digest())?;
+    Ok(())
+}
+
+/// `acme.yaml: severity, mask; why`.
+fn change_of(change: &Change) -> String {
+    let why = if change.reason.is_empty() { String::new() } else { format!("; {}", change.reason) };
+    format!("{}: {}{why}", change.file, change.keys.join(", "))
+}
+
+/// One line a provider: its name and the number of its rules.
+fn providers(catalogue: &Catalogue, selection: &Selection, out: &mut dyn Write) -> anyhow::Result<()> {
+    selection.check(catalogue)?;
+    let rules: Vec<&Rule> = catalogue.rules().iter().filter(|rule| selection.holds(rule)).collect();
+    let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for rule in rules.iter().filter(|rule| !rule.provider.is_empty()) {
+        *counts.entry((rule.provider.to_lowercase(), &rule.provider)).or_default() += 1;
+    }
+    let width = counts.keys().map(|(_, name)| name.chars().count()).max().unwrap_or(0);
+    counts.iter().try_for_each(|((_, name), count)| writeln!(out, "{name:width$}  {count}"))?;
+    let issued: usize = counts.values().sum();
+    writeln!(out, "{} providers with {issued} rules; {} rules of no provider", counts.len(), rules.len() - issued)?;
+    Ok(())
 }
 
 /// Everything about one rule but its examples, which may be real. An unknown id is an error with the nearest ids.
 fn show(catalogue: &Catalogue, id: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    if let Some((_, off)) = catalogue.off().iter().find(|(rule, _)| rule.info.id == id) {
+        anyhow::bail!("rule `{id}` is switched off by {}: {}", off.file, off.reason);
+    }
     let rule = catalogue.get(id).with_context(|| {
-        let category = id.split('.').next().unwrap_or_default();
-        let near = catalogue.rules().iter().filter(|rule| rule.info.category.name() == category);
-        let near: Vec<&str> = near.map(|rule| rule.info.id.as_str()).collect();
-        match near.is_empty() {
-            true => format!("there is no rule `{id}`; `weir rules list` prints them all"),
-            false => format!("there is no rule `{id}`; of this category there are {}", near.join(", ")),
+        let known: Vec<&str> = catalogue.rules().iter().map(|rule| &*rule.info.id).collect();
+        match closest(id, &known) {
+            Some(near) => format!("there is no rule `{id}`; did you mean `{near}`?"),
+            None => format!("there is no rule `{id}`; `weir rules list` prints them all"),
         }
     })?;
     writeln!(out, "{} (version {}, {})", rule.info.id, rule.info.version, rule.file)?;
@@ -120,6 +210,9 @@ fn show(catalogue: &Catalogue, id: &str, out: &mut dyn Write) -> anyhow::Result<
         Trigger::AtSign => writeln!(out, "trigger     at_sign")?,
         Trigger::Digits => writeln!(out, "trigger     digits")?,
         Trigger::Token => writeln!(out, "trigger     token")?,
+    }
+    for change in &rule.changes {
+        writeln!(out, "changed by  {}", change_of(change))?;
     }
     for validator in &rule.validators {
         writeln!(out, "validator   {validator}")?;

@@ -71,7 +71,10 @@ impl Compiled {
 }
 
 fn build(rule: &Rule) -> Result<meta::Regex, meta::BuildError> {
-    let config = meta::Config::new().hybrid(rule.shape.longest_bytes.is_none()).hybrid_cache_capacity(AUTOMATON_MAX_BYTES).nfa_size_limit(None);
+    let config = meta::Config::new()
+        .hybrid(rule.shape.longest_bytes.is_none())
+        .hybrid_cache_capacity(AUTOMATON_MAX_BYTES)
+        .nfa_size_limit(None);
     meta::Builder::new().configure(config).build_from_hir(&rule.shape.hir)
 }
 

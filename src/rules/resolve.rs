@@ -5,7 +5,7 @@
 
 use super::pattern::{self, Shape, TOKEN_MIN_BYTES};
 use super::written::Word;
-use super::{Allow, Context, PackFile, Pair, Proof, Rule, Trigger, Validator, taxonomy, written};
+use super::{Allow, Context, Off, PackFile, Pair, Proof, Rule, Trigger, Validator, overrides, taxonomy, written};
 use crate::model::{Category, Confidence, Direction, Mask, Role, RuleInfo, Severity};
 use crate::yaml::plain::At;
 use crate::yaml::section::closest;
@@ -21,7 +21,7 @@ const NEXT_STEP_MAX_CHARS: usize = 500;
 /// Words that are in every other text and so gate nothing.
 const COMMON_ANCHORS: &[&str] = &["key", "http", "https", "the", "user", "data"];
 
-const MASKS: &[(&str, Mask)] =
+pub(super) const MASKS: &[(&str, Mask)] =
     &[("ends", Mask::Ends), ("last_four", Mask::LastFour), ("email", Mask::Email), ("length", Mask::Length)];
 
 /// A resolved rule with the places that checks across packs need.
@@ -31,6 +31,8 @@ pub(super) struct Placed {
     pack: usize,
     id: Place,
     pair: Option<Place>,
+    /// Who switched it off, and why.
+    pub off: Option<Off>,
 }
 
 /// What is known of all packs so far.
@@ -38,19 +40,21 @@ pub(super) struct Placed {
 pub(super) struct Packs<'p> {
     pub files: Vec<PrivateFile<'p>>,
     pub rules: Vec<Placed>,
-    /// Ids as they were written, of rules that are broken too.
-    ids: HashSet<String>,
+    /// Packs that change rules of others, in their order.
+    pub overriding: Vec<&'p str>,
+    /// Ids as they were written, of rules that are broken too, and the first pack that has each.
+    ids: HashMap<String, usize>,
 }
 
 /// Collects the problems of one file.
-struct Errors<'a> {
-    file: &'a str,
-    all: &'a mut Vec<Problem>,
+pub(super) struct Errors<'a> {
+    pub file: &'a str,
+    pub all: &'a mut Vec<Problem>,
 }
 
 impl Errors<'_> {
     /// What stands in for a value that could not be read has no place, and that it is missing was told already.
-    fn add(&mut self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
+    pub fn add(&mut self, place: Place, message: impl Into<String>, remedy: impl Into<String>) {
         if place == Place::default() {
             return;
         }
@@ -58,7 +62,7 @@ impl Errors<'_> {
     }
 
     /// Looks a name up in a closed set.
-    fn named<T>(&mut self, what: &str, word: &Word, known: &[(&str, T)]) -> Option<T>
+    pub fn named<T>(&mut self, what: &str, word: &Word, known: &[(&str, T)]) -> Option<T>
     where
         T: Copy,
     {
@@ -74,7 +78,7 @@ impl Errors<'_> {
         found
     }
 
-    fn confidence(&mut self, share: &At<f64>) -> Confidence {
+    pub fn confidence(&mut self, share: &At<f64>) -> Confidence {
         if !(0.0..=1.0).contains(&share.value) {
             self.add(
                 share.place,
@@ -91,37 +95,77 @@ impl<'p> Packs<'p> {
     pub fn add(&mut self, pack: &PackFile<'p>) {
         let (mut file, written) =
             PrivateFile::read::<written::Pack>(pack.name, pack.text, written::SHOWN, written::inherit);
-        let (provider, rules) = written.map(|pack| (pack.provider, pack.rules)).unwrap_or_default();
+        let Some(written) = written else {
+            self.files.push(file);
+            return;
+        };
+        let written::Pack { provider, rules, overrides } = written;
+        if rules.is_empty() && overrides.is_empty() && file.problems.is_empty() {
+            let remedy = "give it `rules`, or `overrides` of rules of other packs";
+            file.problems.push(Problem::new(Place::default(), "the pack holds nothing", remedy));
+        }
         let provider = provider.map(|name| name.value).unwrap_or_default();
+        let before = self.rules.len();
         for rule in rules {
-            self.ids.insert(rule.id.value.clone());
+            self.ids.entry(rule.id.value.clone()).or_insert(self.files.len());
             let mut errors = Errors { file: pack.name, all: &mut file.problems };
             let before = errors.all.len();
             let (id, pair) = (rule.id.place, rule.pair.as_ref().map(|pair| pair.with.place));
             let resolved = resolve(rule, &provider, &mut errors);
             if let Some(rule) = resolved.filter(|_| errors.all.len() == before && id != Place::default()) {
-                self.rules.push(Placed { rule, pack: self.files.len(), id, pair });
+                self.rules.push(Placed { rule, pack: self.files.len(), id, pair, off: None });
             }
         }
+        if !overrides.is_empty() {
+            self.overriding.push(pack.name);
+        }
+        let mut errors = Errors { file: pack.name, all: &mut file.problems };
+        self.change(overrides, before, &mut errors);
         self.files.push(file);
+    }
+
+    /// Changes rules of the packs before the one at hand: those are the first `before` ones.
+    fn change(&mut self, overrides: Vec<written::Override>, before: usize, errors: &mut Errors<'_>) {
+        let mut changed = HashSet::new();
+        for change in overrides {
+            if !changed.insert(change.id.value.clone()) {
+                let message = format!("rule `{}` is changed twice here", change.id.value);
+                errors.add(change.id.place, message, "say it in one place");
+                continue;
+            }
+            match self.ids.get(&change.id.value) {
+                None => overrides::unknown(&change.id, self.ids.keys(), errors),
+                Some(&holder) if holder == self.files.len() => {
+                    let message = format!("rule `{}` is in this pack itself", change.id.value);
+                    errors.add(change.id.place, message, "change it where it stands");
+                }
+                // Where it is not found it is broken, which was told.
+                Some(_) => {
+                    let mut earlier = self.rules[..before].iter_mut();
+                    if let Some(placed) = earlier.find(|placed| placed.rule.info.id == change.id.value) {
+                        overrides::apply(change, placed, errors);
+                    }
+                }
+            }
+        }
     }
 
     /// What no file can know alone: ids are unique, and pairs name rules that exist.
     pub fn across(&mut self) {
-        let Packs { files, rules, ids } = self;
+        let Packs { files, rules, ids, .. } = self;
         let mut first: HashMap<&str, &Placed> = HashMap::new();
         for placed in &*rules {
             let id = placed.rule.info.id.as_str();
             if let Some(other) = first.get(id) {
                 let message = format!("rule `{id}` is already in {} at line {}", other.rule.file, other.id.line);
-                let remedy = "give it another id, or take one of the two out";
+                let remedy = "give it another id, or change the first by `overrides`";
                 files[placed.pack].problems.push(Problem::new(placed.id, message, remedy));
             }
             first.entry(id).or_insert(placed);
         }
         for placed in &*rules {
             let (Some(pair), Some(place)) = (&placed.rule.pair, placed.pair) else { continue };
-            if !ids.contains(&pair.with) {
+            if !ids.contains_key(&pair.with) {
                 let message = format!("there is no rule `{}` to pair with", pair.with);
                 let remedy = "name a rule of these packs by its id";
                 files[placed.pack].problems.push(Problem::new(place, message, remedy));
@@ -181,6 +225,7 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
         directions: said.directions,
         examples: plain_words(written.examples),
         counter_examples: plain_words(written.counter_examples),
+        changes: Vec::new(),
     })
 }
 
@@ -221,7 +266,7 @@ fn plain_words(words: Vec<Word>) -> Vec<String> {
     words.into_iter().map(|word| word.value).collect()
 }
 
-fn members<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
+pub(super) fn members<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
     all.iter().map(|&member| (name(member), member)).collect()
 }
 
@@ -238,13 +283,7 @@ fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
         }
     }
     if let Some(text) = &written.next_step {
-        let length = text.value.trim().chars().count();
-        if !(1..=NEXT_STEP_MAX_CHARS).contains(&length) {
-            let message = format!("the next step has {length} characters");
-            let remedy =
-                format!("say what to do in at most {NEXT_STEP_MAX_CHARS} characters; the rest is for a runbook");
-            errors.add(text.place, message, remedy);
-        }
+        check_next_step(text, errors);
     }
     if written.version.value == 0 {
         errors.add(written.version.place, "versions begin at 1", "write `version: 1`");
@@ -256,10 +295,21 @@ fn texts(written: &written::Rule, errors: &mut Errors<'_>) {
             "write a number of bits from 0 to 8, such as 3.5",
         );
     }
-    for word in &written.stop_words {
-        if word.value.is_empty() {
-            errors.add(word.place, "an empty stop word stops everything", "take it out");
-        }
+    check_stop_words(&written.stop_words, errors);
+}
+
+pub(super) fn check_next_step(text: &Word, errors: &mut Errors<'_>) {
+    let length = text.value.trim().chars().count();
+    if !(1..=NEXT_STEP_MAX_CHARS).contains(&length) {
+        let message = format!("the next step has {length} characters");
+        let remedy = format!("say what to do in at most {NEXT_STEP_MAX_CHARS} characters; the rest is for a runbook");
+        errors.add(text.place, message, remedy);
+    }
+}
+
+pub(super) fn check_stop_words(words: &[Word], errors: &mut Errors<'_>) {
+    for word in words.iter().filter(|word| word.value.is_empty()) {
+        errors.add(word.place, "an empty stop word stops everything", "take it out");
     }
 }
 
@@ -361,7 +411,7 @@ fn check_ids(what: &str, words: &[Word], list: &[(&'static str, &'static str)], 
     }
 }
 
-fn context(written: &written::Context, errors: &mut Errors<'_>) -> Context {
+pub(super) fn context(written: &written::Context, errors: &mut Errors<'_>) -> Context {
     for word in &written.words {
         if word.value.trim().is_empty() {
             errors.add(word.place, "an empty context word is always near", "take it out");
@@ -377,7 +427,7 @@ fn pair(written: &written::Pair, errors: &mut Errors<'_>) -> Option<Pair> {
     Some(Pair { with: written.with.value.clone(), within_bytes: written.within_bytes.value, severity, confidence })
 }
 
-fn allow(written: written::Allow) -> Allow {
+pub(super) fn allow(written: written::Allow) -> Allow {
     let values = written.values.into_iter().map(|word| plain(&word.value)).collect();
     Allow { values, containing: written.containing.into_iter().map(|word| word.value.to_ascii_lowercase()).collect() }
 }

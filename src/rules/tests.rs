@@ -184,6 +184,98 @@ fn the_digest_is_of_names_and_bytes_in_a_fixed_order() {
     assert_ne!(digest(&[a]), digest(&[PackFile { name: "c.yaml", text: RULE }]));
 }
 
+/// What a second pack says of the rule of the first.
+fn overridden(overrides: &str) -> Result<Catalogue, Problems> {
+    let text = format!("overrides:\n  - id: secret.acme_key\n    {overrides}\n");
+    Catalogue::load(&[PackFile { name: "a.yaml", text: RULE }, PackFile { name: "b.yaml", text: &text }])
+}
+
+#[test]
+fn a_pack_changes_rules_of_packs_before_it() {
+    let catalogue = overridden(
+        "severity: low\n    confidence: 0.4\n    mask: length\n    next_step: ' Ask Ann. '\n    stop_words: [FIXTURE]\n    \
+         context: { words: [Acme], confidence: 0.8 }\n    allow: { values: [acme_QWERTYUI] }\n    reason: ours",
+    );
+    let catalogue = catalogue.unwrap();
+    let rule = catalogue.get("secret.acme_key").unwrap();
+    assert_eq!((rule.info.severity, rule.info.mask), (Severity::Low, crate::model::Mask::Length));
+    assert_eq!((rule.confidence.permille(), &*rule.next_step), (400, "Ask Ann."));
+    assert_eq!(rule.context.as_ref().unwrap().words, ["acme"]);
+    assert_eq!(rule.stop_words, ["fixture"]);
+    assert!(rule.allow.covers("acme_qwertyui") && !rule.finds_as_written());
+    let keys = vec!["severity", "confidence", "mask", "next_step", "context", "stop_words", "allow"];
+    assert_eq!(rule.changes, [Change { file: "b.yaml".into(), keys, reason: "ours".into() }]);
+    let catalogue = overridden("severity: low").unwrap();
+    let rule = catalogue.get("secret.acme_key").unwrap();
+    assert!(rule.finds_as_written() && rule.changes[0].reason.is_empty());
+}
+
+#[test]
+fn a_pack_switches_rules_off() {
+    let catalogue = overridden("off: true\n    reason: Acme is no more.").unwrap();
+    assert!(catalogue.rules().is_empty() && catalogue.get("secret.acme_key").is_none());
+    let (rule, off) = &catalogue.off()[0];
+    assert_eq!(rule.info.id, "secret.acme_key");
+    assert_eq!(*off, Off { file: "b.yaml".into(), reason: "Acme is no more.".into() });
+}
+
+#[test]
+fn overrides_that_mean_nothing_are_refused() {
+    let table = [
+        ("off: true", "b.yaml:3:10: nothing says why rule `secret.acme_key` is off; add `reason:`"),
+        ("off: true\n    reason: ' '", "b.yaml:4:13: the reason is empty"),
+        ("off: true\n    reason: no\n    mask: ends", "b.yaml:2:9: rule `secret.acme_key` is switched off and changed"),
+        ("reason: why not", "b.yaml:2:9: nothing is changed of rule `secret.acme_key`; write `off: true`, or"),
+        ("severity: hihg", "b.yaml:3:15: there is no severity `hihg`; did you mean `high`?"),
+        ("confidence: 2", "b.yaml:3:17: a confidence of 2 is outside 0 to 1"),
+        ("mask: end", "b.yaml:3:11: there is no mask `end`"),
+        ("next_step: ' '", "b.yaml:3:16: the next step has 0 characters"),
+        ("stop_words: ['']", "b.yaml:3:18: an empty stop word stops everything"),
+        ("pattern: a", "b.yaml:3:5: overrides[0].pattern is not a key that weir knows"),
+        (
+            "off: true\n    reason: x\n  - id: secret.acme_key\n    mask: ends",
+            "b.yaml:5:9: rule `secret.acme_key` is changed twice",
+        ),
+        (
+            "mask: ends\n  - id: secret.acme_kye\n    mask: ends",
+            "b.yaml:4:9: there is no rule `secret.acme_kye` in the packs before this one; did you mean `secret.acme_key`?",
+        ),
+    ];
+    for (overrides, says) in table {
+        let found = lines(&overridden(overrides).err().unwrap_or_else(|| panic!("{overrides} is refused")));
+        assert!(found.iter().any(|line| line.starts_with(says)), "{overrides}: {found:#?}");
+    }
+    let off = "overrides: [{ id: secret.acme_key, off: true, reason: x }]";
+    let name = |name, text| PackFile { name, text };
+    let refused = |packs: &[PackFile<'_>]| lines(&Catalogue::load(packs).unwrap_err())[0].clone();
+    let own = format!("{RULE}{off}\n");
+    assert!(refused(&[name("a.yaml", &own)]).contains("is in this pack itself"));
+    assert!(
+        refused(&[name("b.yaml", off), name("a.yaml", RULE)]).contains("name the pack that has it before this one")
+    );
+    let twice = refused(&[name("a.yaml", RULE), name("b.yaml", off), name("c.yaml", off)]);
+    assert!(twice.contains("is switched off already; take this out, or the `off: true` in b.yaml"), "{twice}");
+    for empty in ["", "rules: []", "provider: Acme\n"] {
+        assert!(refused(&[name("a.yaml", empty)]).starts_with("a.yaml:0:0: the pack holds nothing"), "{empty:?}");
+    }
+    // A broken rule is told once.
+    let broken = RULE.replace("severity: high", "severity: x");
+    assert_eq!(Catalogue::load(&[name("a.yaml", &broken), name("b.yaml", off)]).unwrap_err().list().len(), 1);
+}
+
+/// Two packs that change one key give another catalogue when they change places, so they give another digest.
+#[test]
+fn the_digest_knows_the_order_of_overrides() {
+    let low = PackFile { name: "low.yaml", text: "overrides: [{ id: secret.acme_key, severity: low }]" };
+    let fatal = PackFile { name: "fatal.yaml", text: "overrides: [{ id: secret.acme_key, severity: fatal }]" };
+    let rule = PackFile { name: "a.yaml", text: RULE };
+    let load = |packs: &[PackFile<'_>]| Catalogue::load(packs).unwrap();
+    let (one, other) = (load(&[rule, low, fatal]), load(&[rule, fatal, low]));
+    assert_eq!([&one, &other].map(|catalogue| catalogue.rules()[0].info.severity), [Severity::Fatal, Severity::Low]);
+    assert_ne!(one.digest(), other.digest());
+    assert_ne!(load(&[rule, low]).digest(), load(&[rule]).digest());
+}
+
 /// The schema for editors says what the resolver does: its closed sets, and every key that packs use.
 #[test]
 fn the_published_schema_agrees() {
@@ -202,6 +294,12 @@ fn the_published_schema_agrees() {
     assert_eq!(names(&properties["category"]), categories);
     assert_eq!(names(&properties["taxonomy"]["items"]), ids(taxonomy::TAXONOMY));
     assert_eq!(names(&properties["criteria"]["items"]), ids(taxonomy::CRITERIA));
+    assert_eq!(names(&properties["trigger"]), ["at_sign", "digits", "token"]);
+    let change = &schema["properties"]["overrides"]["items"]["properties"];
+    let keys: Vec<&str> = change.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected =
+        ["allow", "confidence", "context", "id", "mask", "next_step", "off", "reason", "severity", "stop_words"];
+    assert_eq!(keys, expected);
     for pack in BUILT_IN {
         let value: serde_json::Value = serde_saphyr::from_str(pack.text).unwrap();
         for rule in value["rules"].as_array().unwrap() {

@@ -33,6 +33,7 @@ pub(super) const SHOWN: &[&str] = &[
     "directions",
     "taxonomy",
     "criteria",
+    "off",
 ];
 
 /// What a pack may say once for all of its rules.
@@ -95,7 +96,36 @@ section! {
         /// Who issues what these rules find.
         provider: Option<Word>,
         /// The rules of this pack.
-        rules: Vec<Rule>,
+        rules: Vec<Rule> = Vec::new(),
+        /// What it changes of rules of packs before it.
+        overrides: Vec<Override> = Vec::new(),
+    }
+    later []
+}
+
+section! {
+    /// What a pack changes of one rule of a pack before it.
+    Override {
+        /// The rule's id.
+        id: Word,
+        /// Whether the rule is not used at all.
+        off: At<bool> = At::default(),
+        /// Why, for whoever wonders; a rule that is off must have one.
+        reason: Option<Word>,
+        /// Instead of the rule's.
+        severity: Option<Word>,
+        /// Instead of the rule's.
+        confidence: Option<At<f64>>,
+        /// Instead of the rule's.
+        mask: Option<Word>,
+        /// Instead of the rule's.
+        next_step: Option<Word>,
+        /// Instead of the rule's.
+        context: Option<Context>,
+        /// Besides the rule's.
+        stop_words: Vec<Word> = Vec::new(),
+        /// Besides the rule's.
+        allow: Option<Allow>,
     }
     later []
 }
