@@ -873,7 +873,10 @@ mod tests {
     fn a_lapse_is_not_called_a_second_process() {
         let (lapse, is_fenced) = fenced_because(true, "Static consumer fenced");
         assert!(lapse.starts_with("its session or transaction ran out") && !is_fenced, "{lapse}");
-        assert_eq!(fenced_because(false, "Static consumer fenced"), ("fenced: Static consumer fenced".to_owned(), true));
+        assert_eq!(
+            fenced_because(false, "Static consumer fenced"),
+            ("fenced: Static consumer fenced".to_owned(), true)
+        );
     }
 
     #[test]

@@ -64,9 +64,7 @@ fn load_packs(paths: &[PathBuf]) -> anyhow::Result<Catalogue> {
     for path in paths {
         find_packs(path, true, &mut files)?;
     }
-    let texts = files.iter().map(|path| {
-        Ok((path.display().to_string(), lines::text_of(path, PACK_MAX_BYTES)?))
-    });
+    let texts = files.iter().map(|path| Ok((path.display().to_string(), lines::text_of(path, PACK_MAX_BYTES)?)));
     let texts: Vec<(String, String)> = texts.collect::<anyhow::Result<_>>()?;
     let packs: Vec<PackFile<'_>> = texts.iter().map(|(name, text)| PackFile { name, text }).collect();
     Ok(Catalogue::load(&packs)?)

@@ -67,7 +67,8 @@ impl Problems {
             let Some(text) = lines.get(line.wrapping_sub(1)) else { continue };
             let start = text.trim_start_matches([' ', '-']);
             let column = text.len() - start.len() + 1;
-            let begins = keys.iter().find(|(place, key)| (place.line, place.column) == (line, column) && is_key(key, start));
+            let begins =
+                keys.iter().find(|(place, key)| (place.line, place.column) == (line, column) && is_key(key, start));
             problem.excerpt = begins.map(|(_, key)| format!("{}{key}: …", &text[..column - 1]));
         }
     }

@@ -145,7 +145,10 @@ fn a_line_that_is_too_long_is_passed_over() {
 fn scan_says_what_was_odd_and_what_would_help() {
     let events = r#"{"weir_schema": 1, "time": true, "principal": [], "input": {"messages": 7}}"#;
     let errors = text(&weir(&["scan"], events.as_bytes()).stderr);
-    assert!(errors.contains("1 of them with warnings: bad_time 1, bad_field 1, no_principal 1, no_tokens 1"), "{errors}");
+    assert!(
+        errors.contains("1 of them with warnings: bad_time 1, bad_field 1, no_principal 1, no_tokens 1"),
+        "{errors}"
+    );
     let lines = text(&weir(&["scan"], br#"{"id": "t", "text": "hello"}"#).stderr);
     assert!(lines.contains("1 of the rejects") && lines.contains("--format text"), "{lines}");
 }

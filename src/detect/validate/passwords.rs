@@ -46,7 +46,10 @@ const WORDS: &[&str] = &[
 /// No word for a password, and no names joined by dots, as code has them.
 pub(super) fn password(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
-    !WORDS.contains(&lower.as_str()) && !is_expression(value) && !is_constant(value) && !value.starts_with(['$', '%', '{', '<', '['])
+    !WORDS.contains(&lower.as_str())
+        && !is_expression(value)
+        && !is_constant(value)
+        && !value.starts_with(['$', '%', '{', '<', '['])
 }
 
 /// As [`password`], and with digits or signs among letters, as words have not.
