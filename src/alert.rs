@@ -59,14 +59,14 @@ pub struct Alert<'a> {
     pub told: Told,
 }
 
-/// Decides whether a finding is told now. Must follow the scoring of the same facts, for each finding in order.
+/// Decides whether a finding is told now; one that is suppressed never is, and moves nothing. Must follow the scoring of the same facts, for each finding in order.
 pub fn throttle<'a>(
     state: &mut State,
     facts: &'a Facts<'a>,
     finding: &'a Finding<'a>,
     config: &'a Config,
 ) -> Option<Alert<'a>> {
-    if finding.severity < config.min_severity {
+    if finding.severity < config.min_severity || finding.suppressed.is_some() {
         return None;
     }
     state.advance(facts);

@@ -4,9 +4,9 @@
 //! is a finding too. Whether a finding becomes an alert is not decided here, and nothing here keeps state.
 
 use crate::model::facts::{FactHit, Facts};
-use crate::model::finding::{Finding, Place};
+use crate::model::finding::{Finding, Place, Suppressed};
 use crate::model::{Category, Confidence, Direction, Severity};
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::rules::Catalogue;
 use crate::score::{Crossing, Limit, Scores};
 use std::sync::LazyLock;
@@ -22,9 +22,8 @@ pub struct Judged<'f> {
     pub below_threshold_by_rule: Vec<(&'f str, u32)>,
 }
 
-/// Judges one interaction. The policy's ceilings are in the scores already; its rules come with the policy work,
-/// so that nothing of it is asked here yet.
-pub fn judge<'f>(_policy: &Policy, catalogue: &'f Catalogue, facts: &'f Facts<'f>, scores: &Scores) -> Judged<'f> {
+/// Judges one interaction. The policy's ceilings are in the scores already; here it is asked what is suppressed.
+pub fn judge<'f>(policy: &Policy, catalogue: &'f Catalogue, facts: &'f Facts<'f>, scores: &Scores) -> Judged<'f> {
     let mut judged = Judged { findings: Vec::new(), below_threshold: 0, below_threshold_by_rule: Vec::new() };
     for hit in &facts.hits {
         if hit.confidence.is_reported() {
@@ -34,6 +33,11 @@ pub fn judge<'f>(_policy: &Policy, catalogue: &'f Catalogue, facts: &'f Facts<'f
         }
     }
     judged.findings.extend(scores.crossings.iter().map(|crossing| of_crossing(facts, crossing)));
+    if !policy.suppressions.is_empty() {
+        for finding in &mut judged.findings {
+            finding.suppressed = suppressed(policy, facts, finding);
+        }
+    }
     judged
 }
 
@@ -45,6 +49,12 @@ impl<'f> Judged<'f> {
             None => self.below_threshold_by_rule.push((rule, 1)),
         }
     }
+}
+
+/// The first suppression that covers a finding counts.
+fn suppressed(policy: &Policy, facts: &Facts<'_>, finding: &Finding<'_>) -> Option<Suppressed> {
+    let hmac = finding.place.as_ref().map_or([0; 16], |place| place.hmac);
+    policy.suppressions.iter().find_map(|suppression| suppression.covers(finding.rule, facts, hmac)).cloned()
 }
 
 /// Words come from the catalogue. A rule that it does not hold (facts of other packs, replayed) speaks by its id.
@@ -77,6 +87,7 @@ fn of_hit<'f>(catalogue: &'f Catalogue, facts: &'f Facts<'f>, hit: &'f FactHit<'
         references: known.map_or(&[], |rule| &rule.references),
         taxonomy: known.map_or(&[], |rule| &rule.taxonomy),
         criteria: known.map_or(&[], |rule| &rule.criteria),
+        suppressed: None,
     }
 }
 
@@ -84,10 +95,10 @@ fn of_hit<'f>(catalogue: &'f Catalogue, facts: &'f Facts<'f>, hit: &'f FactHit<'
 fn of_crossing<'f>(facts: &'f Facts<'f>, crossing: &Crossing) -> Finding<'f> {
     let (rule, type_name, title) = match crossing.limit {
         Limit::RequestsPerMinute => {
-            ("policy.limit.requests_per_minute", "LIMIT_REQUESTS_PER_MINUTE", "More requests per minute than allowed")
+            (policy::REQUESTS_PER_MINUTE, "LIMIT_REQUESTS_PER_MINUTE", "More requests per minute than allowed")
         }
         Limit::TokensPerMinute => {
-            ("policy.limit.tokens_per_minute", "LIMIT_TOKENS_PER_MINUTE", "More tokens per minute than allowed")
+            (policy::TOKENS_PER_MINUTE, "LIMIT_TOKENS_PER_MINUTE", "More tokens per minute than allowed")
         }
     };
     Finding {
@@ -107,6 +118,7 @@ fn of_crossing<'f>(facts: &'f Facts<'f>, crossing: &Crossing) -> Finding<'f> {
         references: &*CEILING_REFERENCES,
         taxonomy: &*CEILING_TAXONOMY,
         criteria: &*CEILING_CRITERIA,
+        suppressed: None,
     }
 }
 
@@ -173,6 +185,29 @@ mod tests {
             (finding.title, finding.taxonomy, finding.criteria),
             (&*rule.title, &*rule.taxonomy, &*rule.criteria)
         );
+    }
+
+    #[test]
+    fn a_suppressed_finding_is_there_and_says_so() {
+        let text = "version: 1\nsuppressions:\n  - { rule: a.x, principal: 'user:u-1', reason: a test key, approver: Ann, \
+                    expires: 2027-03-31 }\n";
+        let policy = Policy::parse("policy.yaml", text, None).unwrap();
+        let catalogue = Catalogue::load(&[]).unwrap_or_else(|_| panic!("no packs are no error"));
+        let said = |principal, time_ms| {
+            let mut facts = facts(principal, time_ms);
+            facts.hits = vec![hit("a.x", 900), hit("a.y", 900)];
+            let judged = judge(&policy, &catalogue, &facts, &Scores::default());
+            judged.findings.iter().map(|finding| finding.suppressed.clone()).collect::<Vec<_>>()
+        };
+        let suppressed = Suppressed {
+            by: "Ann".into(),
+            reason: "a test key".into(),
+            expires: "2027-03-31".into(),
+            until_ms: 1_806_537_600_000,
+        };
+        assert_eq!(said("u-1", 1_000), [Some(suppressed), None]);
+        assert_eq!(said("u-2", 1_000), [None, None]);
+        assert_eq!(said("u-1", 1_806_537_600_000), [None, None]);
     }
 
     #[test]

@@ -1,14 +1,23 @@
 //! The organisation's AI usage policy: the file as written, and as resolved.
 //!
-//! Only what the stream judges by today is accepted: the version, who approved it, and the hard ceilings of each
-//! principal. A key of the full policy that is not supported yet is refused by its name, since a policy that is
+//! Only what the stream judges by today is accepted: the version, who approved it, the hard ceilings of each
+//! principal, and the suppressions. A key of the full policy that is not supported yet is refused by its name, since a policy that is
 //! silently without effect is worse than none. This room reads no file and judges nothing.
 
+pub mod suppressions;
+
+use crate::rules::Catalogue;
 use crate::yaml::plain::{At, Positive};
 use crate::yaml::section::section;
 use crate::yaml::{PrivateFile, Problem, Problems};
 use sha2::{Digest, Sha256};
 use std::num::NonZeroU32;
+use suppressions::Suppression;
+
+/// The rules that no pack holds: one a ceiling.
+pub const REQUESTS_PER_MINUTE: &str = "policy.limit.requests_per_minute";
+/// See [`REQUESTS_PER_MINUTE`].
+pub const TOKENS_PER_MINUTE: &str = "policy.limit.tokens_per_minute";
 
 /// The organisation's AI usage policy, as far as the stream judges by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +27,8 @@ pub struct Policy {
     /// Who answers for it; empty when the file does not say.
     pub approved_by: String,
     pub limits: Limits,
+    /// Findings that are stored and not told, in the order of the file.
+    pub suppressions: Vec<Suppression>,
     /// SHA-256 of the file's bytes, in hex; empty without a policy.
     pub digest: String,
 }
@@ -38,6 +49,8 @@ section! {
         approved_by: Option<At<String>>,
         /// Hard ceilings.
         limits: WrittenLimits,
+        /// Findings that are stored and never told, each with who decided it, why, and until when.
+        suppressions: Vec<suppressions::Written> = Vec::new(),
     }
     later ["clauses", "data_classes", "vendors", "rules", "transmission", "training"]
 }
@@ -63,14 +76,24 @@ section! {
 }
 
 /// Keys whose values problems may quote. A policy holds no secrets, but the file that was named may be another one.
-const SHOWN: &[&str] = &["version", "approved_by", "requests_per_minute", "tokens_per_minute", "cost_per_day_usd"];
+const SHOWN: &[&str] = &[
+    "version",
+    "approved_by",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "cost_per_day_usd",
+    "rule",
+    "approver",
+    "expires",
+];
 
 impl Policy {
-    /// Reads a policy file; `name` is for what is wrong with it.
+    /// Reads a policy file; `name` is for what is wrong with it. Rules that it names must be in the catalogue, where
+    /// there is one.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn parse(name: &str, text: &str) -> Result<Policy, Problems> {
+    pub fn parse(name: &str, text: &str, catalogue: Option<&Catalogue>) -> Result<Policy, Problems> {
         let (mut file, written) = PrivateFile::read::<Written>(name, text, SHOWN, |_, _| {});
         if let Some(version) = written.as_ref().map(|written| &written.version)
             && version.place.line > 0
@@ -79,6 +102,9 @@ impl Policy {
             let remedy = "give the policy a version, such as a date";
             file.problems.push(Problem::new(version.place, "version is empty", remedy));
         }
+        let suppressions = written.iter().flat_map(|written| &written.suppressions);
+        let suppressions =
+            suppressions.filter_map(|one| Suppression::resolve(one, catalogue, &mut file.problems)).collect();
         let problems = file.into_problems();
         let Some(written) = written.filter(|_| problems.is_empty()) else { return Err(problems) };
         let per_principal = written.limits.per_principal;
@@ -90,6 +116,7 @@ impl Policy {
                 requests_per_minute: ceiling(per_principal.requests_per_minute),
                 tokens_per_minute: ceiling(per_principal.tokens_per_minute),
             },
+            suppressions,
             digest: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
@@ -103,19 +130,19 @@ mod tests {
 
     #[test]
     fn the_example_is_read() {
-        let policy = Policy::parse("policy.yaml", EXAMPLE).unwrap();
+        let policy = Policy::parse("policy.yaml", EXAMPLE, None).unwrap();
         assert_eq!(policy.version, "2026-11-01");
         assert_eq!(policy.approved_by, "security@example.org");
         assert_eq!(policy.limits.requests_per_minute, NonZeroU32::new(120));
         assert_eq!(policy.limits.tokens_per_minute, NonZeroU32::new(200_000));
         assert_eq!(policy.digest.len(), 64);
-        assert_ne!(policy.digest, Policy::parse("policy.yaml", &format!("{EXAMPLE}\n")).unwrap().digest);
+        assert_ne!(policy.digest, Policy::parse("policy.yaml", &format!("{EXAMPLE}\n"), None).unwrap().digest);
     }
 
     #[test]
     fn ceilings_may_be_left_out() {
         for text in ["version: 1", "version: x\nlimits: {}", "version: x\nlimits: { per_principal: {} }"] {
-            assert_eq!(Policy::parse("policy.yaml", text).unwrap().limits, Limits::default(), "{text}");
+            assert_eq!(Policy::parse("policy.yaml", text, None).unwrap().limits, Limits::default(), "{text}");
         }
     }
 
@@ -156,7 +183,7 @@ mod tests {
             ),
         ];
         for (text, expected) in table {
-            let problems = Policy::parse("policy.yaml", text).unwrap_err();
+            let problems = Policy::parse("policy.yaml", text, None).unwrap_err();
             let line = |problem: &Problem| {
                 let crate::yaml::Place { line, column, .. } = problem.place;
                 format!("{line}:{column} {} | {}", problem.message, problem.remedy)
@@ -177,7 +204,7 @@ mod tests {
             "x: [hunter2",
             "'hunter2",
         ] {
-            let printed = Policy::parse("policy.yaml", text).unwrap_err().to_string();
+            let printed = Policy::parse("policy.yaml", text, None).unwrap_err().to_string();
             assert!(!printed.contains("hunter2"), "{printed}");
         }
     }

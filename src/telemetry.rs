@@ -52,6 +52,8 @@ metrics! {
         hits: Counter("weir.hits", "{hit}", Kind::Counter, ["rule", "reported"]),
         /// Findings, as rows of the table of that name.
         findings: Counter("weir.findings", "{finding}", Kind::Counter, ["category", "severity"]),
+        /// Findings of a rule that the policy suppresses: they are rows, and never alerts.
+        suppressed: Counter("weir.findings.suppressed", "{finding}", Kind::Counter, ["rule"]),
         /// Alerts written to the topic of alerts.
         alerts: Counter("weir.alerts", "{alert}", Kind::Counter, ["severity"]),
         /// Findings severe enough for an alert that the throttle held back; the principal's next alert counts them.

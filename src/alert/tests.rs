@@ -5,7 +5,7 @@
 use super::*;
 use crate::judge::judge;
 use crate::model::facts::FactHit;
-use crate::model::finding::Measure;
+use crate::model::finding::{Measure, Suppressed};
 use crate::model::{
     Category, Confidence, Destination, Direction, Layer, Layers, PartKind, Principal, PrincipalKind, Role,
 };
@@ -196,6 +196,10 @@ fn severity_decides_and_ids_follow_the_sequence() {
     let mut finding = finding_of(&facts, "Something", &[], &[]);
     finding.severity = Severity::Medium;
     assert!(throttle(&mut state, &facts, &finding, &config).is_none());
+    // Nor does what is suppressed, and it takes nothing from what is not.
+    let suppressed = Finding { suppressed: Some(Suppressed::default()), ..finding.clone() };
+    let every = Config { min_severity: Severity::Informational, ..config.clone() };
+    assert!((0..9).all(|_| throttle(&mut state, &facts, &suppressed, &every).is_none()));
     assert!(state.is_absent(), "what is not told leaves no trace");
     finding.severity = Severity::Critical;
     let alerts: Vec<_> = (0..5).filter_map(|_| throttle(&mut state, &facts, &finding, &config)).collect();

@@ -9,7 +9,7 @@ use crate::detect::{Scanner, Scratch};
 use crate::judge::judge;
 use crate::model::evidence::MaskKey;
 use crate::model::facts::{FactHit, Facts};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Suppressed};
 use crate::model::reject::{Reason, Reject};
 use crate::model::{ContentState, Event, Interaction, Layers, Position, Severity, Warning, Warnings};
 use crate::policy::Policy;
@@ -50,7 +50,8 @@ pub struct Args {
     /// Also shows what is below the reporting threshold, marked.
     #[arg(long)]
     all: bool,
-    /// Exits with status 3 when something at least this severe was found (a name or a number from 1 to 6), and with 1
+    /// Exits with status 3 when something at least this severe was found (a name or a number from 1 to 6) that the policy
+    /// does not suppress, and with 1
     /// when something could not be read.
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
@@ -148,6 +149,8 @@ struct Tally {
     unread: u64,
     findings: u64,
     below: u64,
+    /// Findings that the policy suppresses.
+    suppressed: u64,
     rejects: u64,
     worst: Option<Severity>,
     /// Interactions with warnings, and those of each warning, in the order of [`Warning::ALL`].
@@ -169,6 +172,9 @@ impl Tally {
     fn tell(&self) {
         let Tally { interactions, unread, findings, below, rejects, warned, texts, .. } = self;
         eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
+        if self.suppressed > 0 {
+            eprintln!("{} of the findings are suppressed by the policy", self.suppressed);
+        }
         if *unread > 0 {
             eprintln!("{unread} of them without content that could be read, or without some of it");
         }
@@ -347,7 +353,10 @@ impl<'s, W: Write> Scan<'s, W> {
         self.tally.unread += u64::from(interaction.content_state != ContentState::Full);
         self.tally.findings += judged.findings.len() as u64;
         for finding in &judged.findings {
-            self.tally.worst = self.tally.worst.max(Some(finding.severity));
+            match finding.suppressed {
+                None => self.tally.worst = self.tally.worst.max(Some(finding.severity)),
+                Some(_) => self.tally.suppressed += 1,
+            }
             self.finding(&facts, finding)?;
         }
         for hit in facts.hits.iter().filter(|hit| !hit.confidence.is_reported()) {
@@ -378,6 +387,7 @@ impl<'s, W: Write> Scan<'s, W> {
             part: place.map(|place| place.part),
             evidence: place.map(|place| place.masked.to_string()).or(measured).unwrap_or_default(),
             layers: place.map(|place| place.layers).unwrap_or_default(),
+            suppressed: finding.suppressed.as_ref(),
             reported: true,
             facts,
         })
@@ -398,6 +408,7 @@ impl<'s, W: Write> Scan<'s, W> {
             part: Some(hit.part),
             evidence: hit.masked.to_string(),
             layers: hit.layers,
+            suppressed: None,
             reported: false,
             facts,
         })
@@ -419,7 +430,11 @@ impl<'s, W: Write> Scan<'s, W> {
         };
         let confidence = format!("{:.2}{mark}", shown.confidence);
         let under = if shown.layers.is_empty() { String::new() } else { format!(" (under {})", shown.layers) };
-        let what = format!("{}{under}", shown.evidence);
+        let suppressed = match shown.suppressed {
+            Some(Suppressed { by, reason, expires, .. }) => format!(" (suppressed until {expires} by {by}: {reason})"),
+            None => String::new(),
+        };
+        let what = format!("{}{under}{suppressed}", shown.evidence);
         self.line(&[shown.severity.name(), &confidence, shown.rule, &place, &what])
     }
 
@@ -444,6 +459,7 @@ struct Shown<'a> {
     part: Option<u32>,
     evidence: String,
     layers: Layers,
+    suppressed: Option<&'a Suppressed>,
     reported: bool,
     facts: &'a Facts<'a>,
 }
@@ -465,6 +481,9 @@ impl Shown<'_> {
             "reported": self.reported,
             "masked": self.evidence,
             "layers": self.layers.iter().map(|layer| layer.name()).collect::<Vec<_>>(),
+            "suppressed": self.suppressed.map(|why| {
+                serde_json::json!({ "by": why.by, "reason": why.reason, "until": why.expires })
+            }),
             "message": self.message,
             "part": self.part,
             "principal": facts.principal.to_string(),

@@ -51,6 +51,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../deploy/clickhouse/migrations/0002_principal_hours.sql"),
     },
     Migration { version: 3, name: "layers", sql: include_str!("../../deploy/clickhouse/migrations/0003_layers.sql") },
+    Migration {
+        version: 4,
+        name: "suppressed",
+        sql: include_str!("../../deploy/clickhouse/migrations/0004_suppressed.sql"),
+    },
 ];
 
 impl Migration {

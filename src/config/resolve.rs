@@ -14,12 +14,14 @@ use crate::limits::{self, TRANSACTION_TIMEOUT_MS};
 use crate::model::evidence::MaskKey;
 use crate::pipeline::store::GroupBounds;
 use crate::policy::Policy;
+use crate::policy::suppressions::Suppression;
 use crate::rules::{BUILT_IN, Catalogue, PackFile};
 use crate::yaml::{Place, Problem, Problems};
 use crate::{alert, clickhouse, kafka};
 use sha2::{Digest, Sha256};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A transaction must be committed well before the broker aborts it.
 const COMMIT_INTERVAL_MAX_MS: u64 = TRANSACTION_TIMEOUT_MS / 2;
@@ -51,7 +53,8 @@ pub fn resolve(
     let input = resolver.input(&written);
     let mask_key = resolver.mask_key(written.redaction.hmac_key_file.as_ref());
     let catalogue = resolver.catalogue(&written.detection.packs);
-    let policy = resolver.policy(written.policy.as_ref());
+    let has_key = mask_key.as_ref().is_none_or(|key| !key.id().is_empty());
+    let policy = resolver.policy(written.policy.as_ref(), catalogue.as_ref(), has_key);
     let alert = resolver.alert(&written);
     let warnings = resolver.warnings;
     let config = Config {
@@ -359,10 +362,20 @@ impl Resolver<'_, '_> {
     }
 
     /// Without one there is nothing to judge by.
-    fn policy(&mut self, written: Option<&Text>) -> Option<Policy> {
+    fn policy(&mut self, written: Option<&Text>, catalogue: Option<&Catalogue>, has_key: bool) -> Option<Policy> {
         let Some(name) = written else { return Some(Policy::default()) };
         let file = self.file(name)?;
-        Policy::parse(&file.name, &file.text).map_err(|problems| self.elsewhere.append(problems)).ok()
+        let parsed = Policy::parse(&file.name, &file.text, catalogue);
+        let policy = parsed.map_err(|problems| self.elsewhere.append(problems)).ok()?;
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        let expiring = policy.suppressions.iter().filter_map(|one| one.expiring(&file.name, now_ms));
+        self.warnings.extend(expiring);
+        if !has_key && policy.suppressions.iter().any(Suppression::needs_hashes) {
+            let warning = "suppressions by value_hash have no effect without redaction.hmac_key_file";
+            self.warnings.push(format!("{}: {warning}", file.name));
+        }
+        Some(policy)
     }
 
     /// Never made up: two instances with two keys would call equal values different.

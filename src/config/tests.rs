@@ -681,6 +681,30 @@ fn problems_of_every_file_come_in_one_run() {
     "#);
 }
 
+/// A decision that has run out, or is without effect, is said at the start.
+#[test]
+fn suppressions_are_checked_and_warned_of() {
+    let suppression = |more: &str, expires| {
+        format!(
+            "version: 1\nsuppressions:\n  - {{ rule: secret.acme, {more}reason: r, approver: Ann, expires: {expires} }}\n"
+        )
+    };
+    let warnings = |policy: &str| {
+        let bench = Bench::new().file("packs/a.yaml", &pack("acme")).file("policy.yaml", policy);
+        let yaml = format!("{SMALLEST}detection: {{ packs: [packs] }}\npolicy: policy.yaml\n");
+        bench.load(&yaml).map(|loaded| loaded.config.warnings.join("\n"))
+    };
+    let expired = warnings(&suppression("", "2020-03-31")).unwrap();
+    assert!(
+        expired.contains("policy.yaml:3: the suppression of `secret.acme`, approved by Ann, expired with 2020-03-31")
+    );
+    let hash = format!("value_hash: {}, ", "1f".repeat(16));
+    let without = warnings(&suppression(&hash, "9000-01-01")).unwrap();
+    assert!(without.contains("suppressions by value_hash have no effect") && !without.contains("expire"), "{without}");
+    let unknown = warnings(&suppression("", "9000-01-01").replace("acme", "acne")).unwrap_err().to_string();
+    assert!(unknown.contains("did you mean `secret.acme`?"), "{unknown}");
+}
+
 #[test]
 fn aliases_and_numbers_keep_their_text() {
     let yaml = "\

@@ -35,6 +35,20 @@ pub struct Finding<'f> {
     pub taxonomy: &'f [String],
     /// SOC 2 criteria: `CC6.7`.
     pub criteria: &'f [String],
+    /// Why it is stored and never told; `None` for nearly all.
+    pub suppressed: Option<Suppressed>,
+}
+
+/// That somebody decided that a finding is no alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suppressed {
+    /// Who approved it.
+    pub by: String,
+    pub reason: String,
+    /// The last day, in UTC: `2027-03-31`.
+    pub expires: String,
+    /// The end of that day, in ms since the epoch.
+    pub until_ms: i64,
 }
 
 /// Where a rule matched.

@@ -53,6 +53,8 @@ struct Told {
     /// By rule: hits that are findings, and those that are too unsure.
     hits: BTreeMap<String, (u64, u64)>,
     findings: BTreeMap<(Category, Severity), u64>,
+    /// By rule.
+    suppressed: BTreeMap<String, u64>,
     /// By severity: sent, and held back.
     alerts: BTreeMap<Severity, (u64, u64)>,
     /// Kafka timestamps in ms of the events that were alerted.
@@ -190,6 +192,10 @@ impl Told {
                 self.rule(pipeline, finding.rule).0 += 1;
             }
             *self.findings.entry((finding.category, finding.severity)).or_default() += 1;
+            if finding.suppressed.is_some() {
+                *self.suppressed.entry(finding.rule.to_owned()).or_default() += 1;
+                continue;
+            }
             let (sent, held) = self.alerts.entry(finding.severity).or_default();
             if alert.is_some() {
                 *sent += 1;
@@ -399,6 +405,9 @@ impl Stage for Score<'_> {
         }
         for ((category, severity), count) in told.findings {
             metrics.findings.add(count, &[category.name(), severity.name()]);
+        }
+        for (rule, count) in told.suppressed {
+            metrics.suppressed.add(count, &[&rule]);
         }
         for (severity, (sent, held)) in told.alerts {
             metrics.alerts.add(sent, &[severity.name()]);

@@ -5,7 +5,7 @@
 use super::{Column, DELTA, LOW, Table, Value, ZSTD, column};
 use crate::model::Layer;
 use crate::model::facts::Facts;
-use crate::model::finding::{Finding, Measure, Place};
+use crate::model::finding::{Finding, Measure, Place, Suppressed};
 use crate::model::reject::Hex;
 use crate::model::uid::Uid;
 use std::fmt::Write;
@@ -18,13 +18,17 @@ pub struct Findings;
 pub struct Row<'a> {
     pub facts: &'a Facts<'a>,
     pub finding: &'a Finding<'a>,
-    /// The alert that told it; `None` when it was held back or not severe enough.
+    /// The alert that told it; `None` when it was held back, suppressed or not severe enough.
     pub alert_uid: Option<Uid>,
 }
 
 impl<'a> Row<'a> {
     fn place<T>(&self, get: impl Fn(&Place<'a>) -> T) -> Option<T> {
         self.finding.place.as_ref().map(get)
+    }
+
+    fn suppressed(&self, get: impl Fn(&Suppressed) -> &str) -> Option<&str> {
+        self.finding.suppressed.as_ref().map(get)
     }
 
     fn measure<T>(&self, get: impl Fn(&Measure) -> T) -> Option<T> {
@@ -186,6 +190,21 @@ const COLUMNS: &[Column<Findings>] = &[
         ZSTD,
         Value::NullableUuid(|r| r.alert_uid.map(|uid| uid.0)),
         "The alert that told it; NULL: held back, or not severe enough",
+    ),
+    column(
+        "suppressed_by",
+        LOW,
+        ZSTD,
+        Value::Str(|r| r.suppressed(|s| &s.by).unwrap_or("")),
+        "Who approved in the policy that it is no alert; empty: nobody did",
+    ),
+    column("suppressed_reason", LOW, ZSTD, Value::Str(|r| r.suppressed(|s| &s.reason).unwrap_or("")), "Why"),
+    column(
+        "suppressed_until",
+        "Nullable(DateTime64(3, 'UTC'))",
+        ZSTD,
+        Value::NullableTime(|r| r.finding.suppressed.as_ref().map(|s| s.until_ms)),
+        "When this ends, by the time of calls",
     ),
     column(
         "principal",

@@ -186,7 +186,7 @@ fn pack(bytes: &[u8]) {
 }
 
 fn policy(bytes: &[u8]) {
-    if let Err(problems) = Policy::parse("policy.yaml", &String::from_utf8_lossy(bytes)) {
+    if let Err(problems) = Policy::parse("policy.yaml", &String::from_utf8_lossy(bytes), None) {
         assert!(!problems.is_empty());
     }
 }

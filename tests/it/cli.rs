@@ -72,7 +72,7 @@ fn every_example_can_be_scanned_and_streams_are_whole() {
 #[test]
 fn the_readmes_own_rule_holds() {
     let readme = include_str!("../../README.md");
-    let pack = readme.split("```yaml\n").find(|block| block.starts_with("rules:")).expect("the README shows a pack");
+    let pack = readme.split("```yaml\n").find(|block| block.starts_with("provider:")).expect("the README shows a pack");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("acme.yaml"), pack.split("```").next().unwrap()).unwrap();
     let minimal = include_str!("../../pipelines/minimal.yaml");

@@ -11,7 +11,7 @@ use weir::clickhouse::schema::{self, SchemaProof};
 use weir::ledger::{Chain, CoverageRow, Entry, Kind};
 use weir::model::evidence::MaskKey;
 use weir::model::facts::{FactHit, Facts};
-use weir::model::finding::{Finding, Measure, Place};
+use weir::model::finding::{Finding, Measure, Place, Suppressed};
 use weir::model::reject::{DeadLetter, Hex, Reason, Reject};
 use weir::model::uid::Uid;
 use weir::model::{
@@ -167,6 +167,12 @@ impl Dice {
             references: &[],
             taxonomy: &taxonomy[..self.below(taxonomy.len() as u64 + 1) as usize],
             criteria: &taxonomy[..self.below(2) as usize],
+            suppressed: self.option(|dice| Suppressed {
+                by: dice.text().to_owned(),
+                reason: dice.text().to_owned(),
+                expires: String::new(),
+                until_ms: dice.time_ms(),
+            }),
         }
     }
 
@@ -234,7 +240,7 @@ fn interaction_json(row: &interactions::Row<'_>) -> Value {
 fn finding_json(row: &findings::Row<'_>) -> Value {
     let (facts, finding) = (row.facts, row.finding);
     let (place, measure) = (finding.place.as_ref(), finding.measure.as_ref());
-    json!({
+    let mut told = json!({
         "time": facts.time_ms, "uid": finding.uid.to_string(), "rule": finding.rule,
         "rule_version": finding.rule_version, "title": finding.title, "category": finding.category.name(),
         "type": finding.type_name, "severity": finding.severity.name(), "severity_id": finding.severity.code(),
@@ -252,7 +258,13 @@ fn finding_json(row: &findings::Row<'_>) -> Value {
         "model": facts.model, "dest_host": facts.destination.host, "conversation": facts.conversation,
         "source_topic": facts.position.topic, "source_partition": facts.position.partition,
         "source_offset": facts.position.offset, "source_index": facts.index,
-    })
+    });
+    let suppressed = finding.suppressed.as_ref();
+    told["layers"] = place.map_or(Vec::new(), |p| p.layers.iter().map(|layer| layer.name()).collect()).into();
+    told["suppressed_by"] = suppressed.map_or("", |s| &s.by).into();
+    told["suppressed_reason"] = suppressed.map_or("", |s| &s.reason).into();
+    told["suppressed_until"] = suppressed.map(|s| s.until_ms).into();
+    told
 }
 
 fn coverage_json(row: &CoverageRow<'_>) -> Value {
