@@ -42,6 +42,7 @@ mod stretches;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod work;
 
 use crate::limits;
 use crate::model::{Hit, Hits, Interaction, Raw, RuleInfo};

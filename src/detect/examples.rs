@@ -2,9 +2,9 @@
 //!
 //! An example must give a hit of its own rule that is reported; a counter-example must give none that is. What other
 //! rules say of them does not count. Of a rule whose confidence another pack changed they are not run. Rules without two of each fail, and so do anchors that open too often on
-//! ordinary text.
+//! ordinary text, and patterns that a text can make slow.
 
-use super::{CompileError, Scanner, Scratch, compile};
+use super::{CompileError, Scanner, Scratch, compile, work};
 use crate::model::{Direction, Role};
 use crate::rules::{Catalogue, Rule};
 use std::fmt;
@@ -48,6 +48,8 @@ pub enum FailureKind {
         sentences: usize,
         of: usize,
     },
+    /// Steps of its search over a text made for it, and over one that is longer.
+    Superlinear(work::Growth),
 }
 
 impl fmt::Display for Failure {
@@ -66,6 +68,12 @@ impl fmt::Display for Failure {
             FailureKind::TooFewCounterExamples { found } => {
                 write!(f, "it has {found} counter-examples; give it at least {EXAMPLES_MIN}")
             }
+            FailureKind::Superlinear(growth) => write!(
+                f,
+                "its search takes {} steps over {} bytes and {} over {}; bound what may follow a match (`{{0,200}}`, not \
+                 `*`), so that no text makes it slow",
+                growth.steps, growth.bytes, growth.more_steps, growth.more_bytes
+            ),
             FailureKind::CommonAnchors { sentences, of } => {
                 write!(f, "its anchors are in {sentences} of {of} ordinary sentences; choose rarer literals")
             }
@@ -99,6 +107,7 @@ pub fn check(catalogue: &Catalogue) -> Result<Vec<Failure>, CompileError> {
         let wrong = (1..).zip(counter_examples).filter(|(_, text)| reports(text)).map(|(example, _)| example);
         kinds.extend(wrong.map(|counter_example| FailureKind::Reported { counter_example }));
         kinds.extend(common[index]);
+        kinds.extend(work::superlinear(rule).map(FailureKind::Superlinear));
         let failure = |kind| Failure { file: rule.file.clone(), rule: rule.info.id.clone(), kind };
         failures.extend(kinds.into_iter().map(failure));
     }
@@ -129,4 +138,86 @@ fn common_anchors(scanner: &Scanner) -> Vec<Option<FailureKind>> {
         .into_iter()
         .map(|sentences| common(sentences).then_some(FailureKind::CommonAnchors { sentences, of }))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::PackFile;
+
+    const PACK: &str = "
+rules:
+  - id: secret.acme_key
+    title: Acme key
+    description: Opens the gates of Acme.
+    category: secret
+    severity: high
+    confidence: 0.9
+    mask: ends
+    pattern: '\\bacme_[a-z]{8}\\b'
+    anchors: [acme_]
+    taxonomy: []
+    criteria: []
+    references: []
+    examples: [acme_qwertyui, 'key: acme_asdfghjk']
+    counter_examples: [acme_, acme_short]
+";
+
+    fn failures(packs: &[&str]) -> Vec<FailureKind> {
+        let packs: Vec<PackFile<'_>> = packs.iter().map(|text| PackFile { name: "p.yaml", text }).collect();
+        let catalogue = Catalogue::load(&packs).unwrap_or_else(|problems| panic!("{problems}"));
+        check(&catalogue).unwrap().into_iter().map(|failure| failure.kind).collect()
+    }
+
+    /// One rule for each way to be bad, and what is said of it.
+    #[test]
+    fn bad_rules_are_refused() {
+        assert_eq!(failures(&[PACK]), []);
+        let table: &[(&[(&str, &str)], FailureKind)] = &[
+            (&[("acme_qwertyui,", "acme_QWERTYUI,")], FailureKind::Missed { example: 1 }),
+            (&[("acme_short", "acme_toolongest, acme_asdfghjk")], FailureKind::Reported { counter_example: 3 }),
+            (&[("acme_qwertyui, ", "")], FailureKind::TooFewExamples { found: 1 }),
+            (&[("acme_, ", "")], FailureKind::TooFewCounterExamples { found: 1 }),
+            (
+                &[("'\\bacme_[a-z]{8}\\b'", "'(?:acme_|with )[a-z]{8}\\b'"), ("[acme_]", "[acme_, 'with ']")],
+                FailureKind::CommonAnchors { sentences: 5, of: 40 },
+            ),
+        ];
+        for (changes, expected) in table {
+            let text = changes.iter().fold(PACK.to_owned(), |text, (from, to)| {
+                assert!(text.contains(from), "{from}");
+                text.replace(from, to)
+            });
+            let found = failures(&[&text]);
+            assert_eq!(found.len(), 1, "{changes:?}: {found:?}");
+            // How many sentences have the word is theirs to say.
+            let same = std::mem::discriminant(&found[0]) == std::mem::discriminant(expected);
+            assert!(
+                same && (matches!(expected, FailureKind::CommonAnchors { .. }) || found[0] == *expected),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn superlinear_rules_are_refused() {
+        let with = |pattern: &str| PACK.replace("\\bacme_[a-z]{8}\\b", pattern);
+        for pattern in
+            ["acme_[a-z]{8}(?u:[^;]*;)?", "acme_[a-z]{8}(?: [a-z_ ]+;)?", "acme_[a-z]{8}(?:(?:\\s+\\w+)*!)?"]
+        {
+            let found = failures(&[&with(pattern)]);
+            assert!(matches!(found[..], [.., FailureKind::Superlinear(_)]), "{pattern}: {found:?}");
+        }
+        for pattern in ["acme_[a-z]{8}[a-z]*\\b", "acme_[a-z]{8,}", "acme_[a-z]{8}(?u:[^;]{0,200};)?"] {
+            assert_eq!(failures(&[&with(pattern)]), [], "{pattern}");
+        }
+    }
+
+    /// Whoever makes a rule less sure does not break its examples.
+    #[test]
+    fn examples_of_changed_rules_are_not_run() {
+        let change = |what: &str| failures(&[PACK, &format!("overrides: [{{ id: secret.acme_key, {what} }}]")]);
+        assert_eq!(change("confidence: 0.1"), []);
+        assert_eq!(change("severity: low"), []);
+    }
 }
