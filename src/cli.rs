@@ -258,6 +258,10 @@ mod tests {
             "weir rules show secret.aws_access_key",
             "weir rules test -c f",
             "weir rules test packs one.yaml",
+            "weir rules list --category secret --provider Acme -c f",
+            "weir rules list --providers",
+            "weir rules new secret.acme_key --provider Acme --prefix acme_ --example acme_1 acme_2 --into f",
+            "weir rules new secret.acme_key --name acme-key",
             "weir eval --category secret corpus",
             "weir eval --category pii --same ADDRESS=LOCATION,GPE=LOCATION --output ndjson --wrong a b",
             "weir topics plan -c f",
@@ -272,9 +276,14 @@ mod tests {
         for line in lines {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in
-            ["weir", "weir run", "weir scan --fail-on awful", "weir scan --fail-on 7", "weir generate --incidents 2"]
-        {
+        for line in [
+            "weir",
+            "weir rules new secret.a",
+            "weir run",
+            "weir scan --fail-on awful",
+            "weir scan --fail-on 7",
+            "weir generate --incidents 2",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

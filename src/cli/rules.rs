@@ -1,6 +1,8 @@
-//! `weir rules list|show|test`: the catalogue for people.
+//! `weir rules list|show|test|new`: the catalogue for people.
 //!
 //! What a rule is stands in the rules room; how its examples are run, in detect.
+
+mod new;
 
 use super::{Exit, Usage, lines};
 use crate::detect::examples;
@@ -36,7 +38,9 @@ enum Action {
         #[arg(value_name = "RULE")]
         id: String,
     },
-    /// Runs the examples and counter-examples of every rule
+    /// Writes a rule to begin with
+    New(new::Args),
+    /// Runs the examples and counter-examples of every rule, and refuses those that a text could make slow
     Test {
         /// Packs to test by themselves, as files and folders; without them those of the pipeline
         #[arg(value_name = "PACK", conflicts_with = "config")]
@@ -90,6 +94,9 @@ impl Selection {
 
 /// Prints or tests.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
+    if let Action::New(draft) = &args.action {
+        return new::run(draft);
+    }
     let catalogue = match (&args.config, &args.action) {
         (Some(path), _) => super::load(path)?.config.catalogue,
         (None, Action::Test { packs }) if !packs.is_empty() => load_packs(packs)?,
@@ -100,6 +107,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Action::List(selection) if selection.providers => providers(&catalogue, &selection, out)?,
         Action::List(selection) => list(&catalogue, &selection, out)?,
         Action::Show { id } => show(&catalogue, &id, out)?,
+        Action::New(_) => {}
         Action::Test { .. } if !test(&catalogue, out)? => return Ok(Exit::Failed),
         Action::Test { .. } => {}
     }
@@ -243,4 +251,78 @@ fn test(catalogue: &Catalogue, out: &mut dyn Write) -> anyhow::Result<bool> {
     let rules = catalogue.rules().len();
     writeln!(out, "{rules} rules, {examples} examples, {counter} counter-examples: {} failures", failures.len())?;
     Ok(failures.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn printed(print: impl Fn(&mut dyn Write) -> anyhow::Result<()>) -> String {
+        let mut out = Vec::new();
+        print(&mut out).unwrap_or_else(|error| panic!("{error}"));
+        String::from_utf8(out).unwrap()
+    }
+
+    /// The README promises no more than there is: neither in numbers nor by name.
+    #[test]
+    fn the_readme_keeps_its_word() {
+        let readme = include_str!("../../README.md");
+        let number = |what: &str| {
+            let before = readme.split_once(what).unwrap_or_else(|| panic!("the README says how many{what}")).0;
+            before.rsplit_once("over ").unwrap().1.replace(',', "").parse::<usize>().unwrap()
+        };
+        let catalogue = Catalogue::built_in();
+        let names: BTreeSet<&str> =
+            catalogue.rules().iter().map(|rule| &*rule.provider).filter(|name| !name.is_empty()).collect();
+        assert!(number(" rules for what") <= catalogue.rules().len());
+        assert!(number(" providers issue") <= names.len());
+        let (_, rest) = readme.split_once("--providers</code> prints them</summary>").unwrap();
+        let (listed, _) = rest.split_once("</details>").unwrap();
+        let listed = listed.split_whitespace().collect::<Vec<_>>().join(" ");
+        for name in listed.split("; ") {
+            assert!(names.contains(name), "no rule is of `{name}`");
+        }
+    }
+
+    #[test]
+    fn lists_mark_what_is_changed_and_off() {
+        let rules: Vec<String> = ["key", "token", "cookie"]
+            .iter()
+            .map(|name| {
+                format!(
+                    "  - {{ id: secret.acme_{name}, title: Acme {name}, description: d, category: secret, severity: high, \
+                     confidence: 1, mask: ends, pattern: 'acme_{name}', anchors: [acme_{name}], taxonomy: [], criteria: [], \
+                     references: [], examples: [], counter_examples: [] }}\n"
+                )
+            })
+            .collect();
+        let first = format!("provider: Acme\nrules:\n{}", rules.concat());
+        let second = "overrides:\n  - { id: secret.acme_key, severity: low, mask: length, reason: ours }\n  \
+                      - { id: secret.acme_token, off: true, reason: gone }\n";
+        let packs = [PackFile { name: "a.yaml", text: &first }, PackFile { name: "b.yaml", text: second }];
+        let catalogue = Catalogue::load(&packs).unwrap_or_else(|problems| panic!("{problems}"));
+        let all = printed(|out| list(&catalogue, &Selection::default(), out));
+        let expected = format!(
+            "secret.acme_cookie  high           ACME_COOKIE  Acme cookie\n\
+             secret.acme_key     low            ACME_KEY     Acme key (changed by b.yaml: severity, mask; ours)\n\
+             secret.acme_token   off            ACME_TOKEN   Acme token (off by b.yaml: gone)\n\
+             2 rules (1 changed), 1 off, digest {}\n",
+            catalogue.digest()
+        );
+        assert_eq!(all, expected);
+        let of = |provider: Option<&str>, category| Selection {
+            provider: provider.map(str::to_owned),
+            category,
+            providers: true,
+        };
+        let all = printed(|out| providers(&catalogue, &of(Some("acme"), Some(Category::Secret)), out));
+        assert_eq!(all, "Acme  2\n1 providers with 2 rules; 0 rules of no provider\n");
+        assert!(printed(|out| providers(&catalogue, &of(None, Some(Category::Pii)), out)).starts_with("0 providers"));
+        let error = list(&catalogue, &of(Some("Acne"), None), &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("did you mean `Acme`?"), "{error}");
+        let error = show(&catalogue, "secret.acme_token", &mut Vec::new()).unwrap_err().to_string();
+        assert_eq!(error, "rule `secret.acme_token` is switched off by b.yaml: gone");
+        assert!(printed(|out| show(&catalogue, "secret.acme_key", out)).contains("changed by  b.yaml: severity, mask; ours"));
+    }
 }
