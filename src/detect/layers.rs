@@ -24,6 +24,7 @@ use super::settle::Found;
 use super::{normalise, settle};
 use crate::limits;
 use crate::model::{Category, Layer, Layers};
+use crate::rules::pattern::always_contains;
 use crate::rules::{Rule, Trigger, Validator};
 use map::Derived;
 use regex_syntax::hir::{Hir, HirKind};
@@ -78,7 +79,7 @@ impl Proves {
         } else if rule.gives_way || known.is_empty() {
             Proves::Nothing
         } else if let Some(value) = group(&rule.shape.hir, rule.group)
-            && rule.shape.of_part(value).always_contains(&known, rule.ignore_case)
+            && always_contains(value, &known, rule.ignore_case)
         {
             Proves::Token
         } else {

@@ -87,18 +87,17 @@ impl Shape {
         Ok(Shape { longest_bytes, digits_min, token_min_bytes, groups, hir })
     }
 
-    /// The shape of a piece of the pattern.
-    pub fn of_part(&self, hir: &Hir) -> Shape {
-        let (longest_bytes, digits_min) = (hir.properties().maximum_len(), digits_min(hir));
-        Shape { hir: hir.clone(), longest_bytes, digits_min, groups: hir.properties().explicit_captures_len() }
-    }
-
     /// Whether every match contains one of the literals.
     pub fn always_contains(&self, literals: &[String], ignore_case: bool) -> bool {
-        let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
-        let prover = Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case };
-        prover.walk(&self.hir).proven
+        always_contains(&self.hir, literals, ignore_case)
     }
+}
+
+/// Whether every match of a pattern, or of a piece of one, contains one of the literals.
+pub fn always_contains(hir: &Hir, literals: &[String], ignore_case: bool) -> bool {
+    let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
+    let prover = Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case };
+    prover.walk(hir).proven
 }
 
 fn one_line(error: &regex_syntax::Error) -> String {
