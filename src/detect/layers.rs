@@ -73,10 +73,12 @@ impl Proves {
                 Proves::Nothing
             };
         };
+        // Who is unsure of plain text cannot tell chance from what hides.
+        let sure = rule.confidence.is_reported() || rule.proof.is_some();
         let known: Vec<String> = anchors.iter().filter(|anchor| makes_known(anchor)).cloned().collect();
         if wording && rule.group == 0 {
             Proves::Wording
-        } else if rule.gives_way || known.is_empty() {
+        } else if rule.gives_way || known.is_empty() || !sure {
             Proves::Nothing
         } else if let Some(value) = group(&rule.shape.hir, rule.group)
             && always_contains(value, &known, rule.ignore_case)

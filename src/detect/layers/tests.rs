@@ -1,4 +1,5 @@
 //! Every way to hide something, times every shape of what is hidden; bombs; and texts that only look hidden.
+//! What one file of this folder does by itself is tested there.
 
 use super::*;
 use crate::detect::{Scanner, Scratch, compile};
