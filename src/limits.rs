@@ -36,6 +36,10 @@ pub const JSON_DEPTH: usize = 64;
 /// at a character and end in `…`: identifiers are metadata, and no place for content.
 pub const IDENTIFIER_MAX_BYTES: usize = 256;
 
+/// Longest word of a small vocabulary that is kept (a URL's scheme, a version of TLS), in bytes. Such words are shorter,
+/// and tokens are longer; what is longer is dropped whole, for rules do not look at these words.
+pub const WORD_MAX_BYTES: usize = 16;
+
 /// Most hits of one interaction that travel in its facts. The rest is counted in `hits_dropped`: a file with
 /// 10,000 card numbers is one incident, not 10,000.
 pub const HITS_PER_INTERACTION: usize = 128;

@@ -46,6 +46,7 @@ closed_set! {
         RandomMixed = 92 "random_mixed",
         Password = 93 "password",
         PasswordMixed = 94 "password_mixed",
+        SecretValue = 95 "secret_value",
     }
 }
 

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 /// Up to this many bytes of literals the automaton is a DFA, which is three times as fast as the contiguous NFA and
 /// takes some hundred bytes of memory a byte.
-const DFA_MAX_BYTES: usize = 16 << 10;
+const DFA_MAX_BYTES: usize = 128 << 10;
 
 /// Lanes of a text.
 const LANES: usize = 4;

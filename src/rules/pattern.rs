@@ -23,7 +23,7 @@ pub const BOUND_MAX_BYTES: usize = 4_096;
 /// opens the value.
 const IS: &str = concat!(
     r#"[\w.\t -]{0,24}?[\\"'`)\]]{0,3}\s{0,4}(?::\s?[\w.<>]{1,16}\s{0,2})?"#,
-    r#"(?:=>|:=|==|\|\|?|\?\?|[:=,(>\s])\s{0,4}[\\"'`({\[<=]{0,4}(?:(?i:bearer|token|basic)\s)?"#
+    r#"(?:=>|:{1,3}=|\?=|==|\|\|?|\?\?|[:=,(>\s])\s{0,4}[\\"'`({\[<=]{0,4}(?:(?i:bearer|token|basic)\s)?"#
 );
 
 /// What may stand between a name and a value that is near it, and as little of it as there is.
