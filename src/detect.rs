@@ -38,6 +38,7 @@ mod layers;
 pub mod naive;
 mod normalise;
 mod settle;
+mod stretches;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -76,6 +77,8 @@ pub struct Scratch {
     /// Rules that have a region in the part at hand.
     touched: Vec<u16>,
     lanes: anchors::Lanes,
+    /// Of the part at hand.
+    stretches: Vec<(usize, usize)>,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
     identifiers: String,
@@ -197,6 +200,7 @@ impl Scanner {
         }
         scratch.found.clear();
         scratch.marks.clear();
+        stretches::find(text, &mut scratch.stretches);
         self.anchors.mark(text, applies, &self.rules, scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
         let Scratch { rules, touched, found, .. } = scratch;

@@ -296,12 +296,7 @@ fn truth_file(path: &Path) -> anyhow::Result<File> {
 }
 
 /// Truth records, each with the place of its first event when that is known.
-fn write_truth(
-    (path, file): (&Path, File),
-    truth: &[Incident],
-    topic: &str,
-    landed: &[Landed],
-) -> anyhow::Result<()> {
+fn write_truth((path, file): (&Path, File), truth: &[Incident], topic: &str, landed: &[Landed]) -> anyhow::Result<()> {
     let write = || -> anyhow::Result<()> {
         let mut file = BufWriter::new(file);
         for incident in truth {

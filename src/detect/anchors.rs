@@ -9,7 +9,7 @@
 
 use super::compile::{CompileError, Compiled};
 use super::layers::{Mark, makes_known, spread};
-use super::{RuleScratch, Scratch};
+use super::{RuleScratch, Scratch, stretches};
 use crate::rules::Trigger;
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, MatchKind, dfa, nfa};
@@ -102,7 +102,9 @@ impl Anchors {
                     return;
                 }
                 let (start, end) = window(text.len(), start, end, owner.longest_bytes);
-                touch(owner.rule, scratch).add_window(start, end);
+                if stretches::allow(&scratch.stretches, start..end, rule.rule.shape.token_min_bytes) {
+                    touch(owner.rule, scratch).add_window(start, end);
+                }
             }
         });
         scratch.lanes = lanes;

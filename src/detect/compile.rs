@@ -66,13 +66,12 @@ impl Compiled {
     /// The pattern as an automaton. It is built when the rule first has a candidate: most rules of a process never do,
     /// and to build all would take longer than everything else at its start.
     pub fn regex(&self) -> &meta::Regex {
-        self.regex.get_or_init(|| build(&self.rule).expect("the size of its pattern was bounded when it was resolved"))
+        self.regex.get_or_init(|| {
+            let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES).nfa_size_limit(None);
+            let built = meta::Builder::new().configure(config).build_from_hir(&self.rule.shape.hir);
+            built.expect("the size of its pattern was bounded when it was resolved")
+        })
     }
-}
-
-fn build(rule: &Rule) -> Result<meta::Regex, meta::BuildError> {
-    let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES).nfa_size_limit(None);
-    meta::Builder::new().configure(config).build_from_hir(&rule.shape.hir)
 }
 
 /// Links each rule to the one that it pairs with.

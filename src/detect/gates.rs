@@ -9,7 +9,6 @@ use super::Scratch;
 use super::anchors::touch;
 use super::compile::Compiled;
 use crate::rules::Trigger;
-use crate::rules::pattern::is_token;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 pub(super) struct Gates {
@@ -17,16 +16,10 @@ pub(super) struct Gates {
     digits: [DigitGates; 2],
     /// Rule and its longest match.
     at_sign: Vec<(u16, Option<usize>)>,
-    token: TokenGates,
+    token: Vec<TokenGate>,
 }
 
-/// Rules that wait for a long stretch of token characters. Such stretches are looked for once.
-struct TokenGates {
-    /// As long as the least that some rule waits for.
-    any: Run,
-    rules: Vec<TokenGate>,
-}
-
+/// A rule that waits for a long stretch of token characters.
 struct TokenGate {
     rule: u16,
     bytes_min: usize,
@@ -51,7 +44,7 @@ struct Run {
 impl Gates {
     pub fn new(rules: &[Compiled]) -> Gates {
         let mut gates =
-            Gates { digits: [DigitGates::none(), DigitGates::none()], at_sign: Vec::new(), token: TokenGates::none() };
+            Gates { digits: [DigitGates::none(), DigitGates::none()], at_sign: Vec::new(), token: Vec::new() };
         for (index, compiled) in rules.iter().enumerate() {
             let shape = &compiled.rule.shape;
             match (&compiled.rule.trigger, shape.longest_bytes) {
@@ -62,7 +55,7 @@ impl Gates {
                         run.holds.iter().zip(0..=u8::MAX).any(|(holds, byte)| *holds && byte.is_ascii_alphabetic());
                     gates.digits[usize::from(with_letters)].add(index as u16, run);
                 }
-                (Trigger::Token, longest) => gates.token.add(TokenGate {
+                (Trigger::Token, longest) => gates.token.push(TokenGate {
                     rule: index as u16,
                     bytes_min: shape.token_min_bytes,
                     longest_bytes: longest.expect("it was resolved so"),
@@ -80,7 +73,9 @@ impl Gates {
                 mark_at_signs(text, rule, longest_bytes, scratch);
             }
         }
-        self.token.mark(text.as_bytes(), |rule| rules[usize::from(rule)].applies & applies != 0, scratch);
+        for gate in self.token.iter().filter(|gate| rules[usize::from(gate.rule)].applies & applies != 0) {
+            gate.mark(text.len(), scratch);
+        }
         if self.digits.iter().all(|gates| gates.rules.is_empty()) {
             return;
         }
@@ -108,32 +103,17 @@ fn count_digits(text: &[u8]) -> usize {
     few.map(|few| usize::from(few.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>())).sum()
 }
 
-impl TokenGates {
-    fn none() -> TokenGates {
-        let holds = std::array::from_fn(|byte| is_token(byte as u8));
-        TokenGates { any: Run { holds: Box::new(holds), bytes_min: usize::MAX, digits_min: 0 }, rules: Vec::new() }
-    }
-
-    fn add(&mut self, gate: TokenGate) {
-        self.any.bytes_min = self.any.bytes_min.min(gate.bytes_min);
-        self.rules.push(gate);
-    }
-
+impl TokenGate {
     /// A match has as many bytes of a stretch as its rule waits for, so it ends so far behind the stretch's start, and
     /// begins so far before its end.
-    fn mark(&self, text: &[u8], applies: impl Fn(u16) -> bool, scratch: &mut Scratch) {
-        if self.rules.is_empty() {
-            return;
+    fn mark(&self, length: usize, scratch: &mut Scratch) {
+        let stretches = std::mem::take(&mut scratch.stretches);
+        for &(start, end) in stretches.iter().filter(|(start, end)| end - start >= self.bytes_min) {
+            let from = (start + self.bytes_min).saturating_sub(self.longest_bytes);
+            let to = (end - self.bytes_min + self.longest_bytes).min(length);
+            touch(self.rule, scratch).add_window(from, to);
         }
-        self.any.find(text, 0, text.len(), &mut |start, end| {
-            for TokenGate { rule, bytes_min, longest_bytes } in &self.rules {
-                if end - start >= *bytes_min && applies(*rule) {
-                    let from = (start + bytes_min).saturating_sub(*longest_bytes);
-                    let to = (end - bytes_min + longest_bytes).min(text.len());
-                    touch(*rule, scratch).add_window(from, to);
-                }
-            }
-        });
+        scratch.stretches = stretches;
     }
 }
 

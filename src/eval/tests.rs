@@ -1,4 +1,6 @@
 //! Tests of the figures: what counts as found, as missed and as a false alarm.
+//!
+//! How a corpus is read from files, and what is printed, is tested with the command line.
 
 use super::*;
 

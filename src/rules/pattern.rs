@@ -82,9 +82,13 @@ impl Shape {
         if longest_bytes.is_some_and(|longest| longest > BOUND_MAX_BYTES) {
             return Err(format!("it matches up to {} bytes", longest_bytes.unwrap_or_default()));
         }
-        let groups = properties.explicit_captures_len();
+        Ok(Shape::measured(hir))
+    }
+
+    fn measured(hir: Hir) -> Shape {
+        let (longest_bytes, groups) = (hir.properties().maximum_len(), hir.properties().explicit_captures_len());
         let (digits_min, token_min_bytes) = (digits_min(&hir), Stretch::of(&hir).longest);
-        Ok(Shape { longest_bytes, digits_min, token_min_bytes, groups, hir })
+        Shape { longest_bytes, digits_min, token_min_bytes, groups, hir }
     }
 
     /// Whether every match contains one of the literals.
@@ -148,6 +152,9 @@ fn only_digits(class: &Class) -> bool {
         Class::Bytes(class) => class.iter().all(|range| range.start() >= b'0' && range.end() <= b'9'),
     }
 }
+
+/// Shortest stretch of token characters that gates a rule, in bytes: words are rarely so long.
+pub const TOKEN_MIN_BYTES: usize = 16;
 
 /// Whether a byte is of those that tokens are written in: base64, base64url and hex are.
 pub const fn is_token(byte: u8) -> bool {

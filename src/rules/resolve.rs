@@ -3,7 +3,7 @@
 //!
 //! It does not run examples: that needs a scanner, and is `weir rules test`.
 
-use super::pattern::{self, Shape};
+use super::pattern::{self, Shape, TOKEN_MIN_BYTES};
 use super::written::Word;
 use super::{Allow, Context, PackFile, Pair, Proof, Rule, Trigger, Validator, taxonomy, written};
 use crate::model::{Category, Confidence, Direction, Mask, Role, RuleInfo, Severity};
@@ -14,9 +14,6 @@ use std::collections::{HashMap, HashSet};
 
 /// Shortest anchor, in bytes: two letters are everywhere.
 const ANCHOR_MIN_BYTES: usize = 3;
-
-/// Shortest stretch of token characters that gates a rule: words are rarely so long.
-const TOKEN_MIN_BYTES: usize = 16;
 
 /// Longest next step, in characters: it is read on a telephone at night, and chat tools cut sooner than this.
 const NEXT_STEP_MAX_CHARS: usize = 500;

@@ -1,0 +1,75 @@
+//! Long stretches of token characters: where in a text a random value may stand at all.
+//!
+//! Words are short, and what most rules for secrets look for is long. A rule all of whose matches hold such a stretch is
+//! not tried where there is none, however often its literal occurs: a vendor's name is in many texts, beside a key it is
+//! in few. That every match holds one is proved from its pattern (`rules/pattern.rs`).
+
+use crate::rules::pattern::{TOKEN_MIN_BYTES, is_token};
+use std::ops::Range;
+
+/// By byte: whether it is a token character.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_token(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// Finds the stretches of a text that are long enough to matter, in order. It looks back from where the shortest one
+/// would end, and so passes over most bytes unseen.
+pub(super) fn find(text: &str, found: &mut Vec<(usize, usize)>) {
+    found.clear();
+    let text = text.as_bytes();
+    let is_end = |byte: &u8| !TOKEN[usize::from(*byte)];
+    let mut at = 0;
+    while let Some(shortest) = text.get(at..at + TOKEN_MIN_BYTES) {
+        if let Some(last) = shortest.iter().rposition(is_end) {
+            at += last + 1;
+            continue;
+        }
+        let rest = &text[at + TOKEN_MIN_BYTES..];
+        let end = at + TOKEN_MIN_BYTES + rest.iter().position(is_end).unwrap_or(rest.len());
+        found.push((at, end));
+        at = end + 1;
+    }
+}
+
+/// Whether a window may hold a match of a rule that needs a stretch of so many bytes.
+pub(super) fn allow(stretches: &[(usize, usize)], window: Range<usize>, bytes_min: usize) -> bool {
+    if bytes_min < TOKEN_MIN_BYTES {
+        return true;
+    }
+    let first = stretches.partition_point(|(_, end)| *end <= window.start);
+    let near = stretches[first..].iter().take_while(|(start, _)| *start < window.end);
+    near.into_iter().any(|(start, end)| (*end).min(window.end) - (*start).max(window.start) >= bytes_min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_are_found_and_windows_judged() {
+        let text = format!("a key: {} and {}, {}", "x".repeat(16), "y".repeat(15), "z".repeat(40));
+        let mut found = Vec::new();
+        find(&text, &mut found);
+        assert_eq!(found, [(7, 23), (45, 85)]);
+        for (window, bytes_min, expected) in [
+            (0..85, 40, true),
+            (0..85, 41, false),
+            (0..23, 16, true),
+            (0..22, 16, false),
+            (23..45, 16, false),
+            (0..60, 16, false),
+            (0..61, 16, true),
+            (23..45, 15, true),
+        ] {
+            assert_eq!(allow(&found, window.clone(), bytes_min), expected, "{window:?} {bytes_min}");
+        }
+        find("", &mut found);
+        assert!(found.is_empty());
+    }
+}
