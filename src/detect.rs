@@ -71,6 +71,7 @@ pub struct Scratch {
     /// Rules that have a region in the part at hand.
     touched: Vec<u16>,
     lanes: anchors::Lanes,
+    gates: gates::GateScratch,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
     identifiers: String,

@@ -164,6 +164,7 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
         references: plain_words(written.references),
         next_step: written.next_step.map(|text| text.value.trim().to_string()).unwrap_or_default(),
         confidence: said.confidence,
+        alone: said.alone,
         pattern: pattern?,
         shape: shape?,
         ignore_case: written.ignore_case.value,
@@ -187,6 +188,7 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
 /// What a rule says by names and numbers, resolved before anything can end the check early.
 struct Said {
     confidence: Confidence,
+    alone: Option<Confidence>,
     validators: Vec<Validator>,
     context: Option<Context>,
     proof: Option<Proof>,
@@ -201,6 +203,7 @@ fn said(written: &written::Rule, errors: &mut Errors<'_>) -> Said {
     check_ids("criterion", &written.criteria, taxonomy::CRITERIA, errors);
     Said {
         confidence: errors.confidence(&written.confidence),
+        alone: written.alone.as_ref().map(|share| errors.confidence(share)),
         validators: all_named("validator", &written.validators, &validators, errors),
         context: written.context.as_ref().map(|context| self::context(context, errors)),
         proof: written.proof.as_ref().and_then(|proof| {
@@ -313,7 +316,7 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
         }
         (None, Some(word)) if word.value == "digits" => {
             let shape = shape?;
-            if shape.digits_min == 0 || shape.longest_bytes.is_none() {
+            if digits_min(written, shape) == 0 || shape.longest_bytes.is_none() {
                 let remedy = "let the pattern demand digits by `[0-9]`, and bound its length";
                 errors.add(word.place, "digits cannot gate this pattern", remedy);
                 return None;
@@ -330,6 +333,12 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
             None
         }
     }
+}
+
+/// Digits that every hit has: by its pattern, or the one that a validator demands.
+fn digits_min(written: &written::Rule, shape: &Shape) -> usize {
+    let demands = |name: &Word| Validator::from_name(&name.value).is_some_and(Validator::demands_digit);
+    shape.digits_min.max(usize::from(written.validators.iter().any(demands)))
 }
 
 fn check_anchor(anchor: &Word, errors: &mut Errors<'_>) {
