@@ -166,13 +166,17 @@ closed_set! {
         PhoneNational = 221 "phone_national",
         PhonePlan = 222 "phone_plan",
         Date = 223 "date",
+        Grouped = 224 "grouped",
+        SomeDigit = 225 "some_digit",
+        CardRare = 226 "card_rare",
+        Ipv4Host = 227 "ipv4_host",
     }
 }
 
 impl Validator {
     /// Whether what passes has a digit for certain.
     pub fn demands_digit(self) -> bool {
-        matches!(self, Validator::Mac | Validator::Ipv6)
+        matches!(self, Validator::Mac | Validator::Ipv6 | Validator::SomeDigit)
     }
 }
 

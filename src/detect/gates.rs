@@ -104,8 +104,8 @@ impl Gates {
                 (Trigger::AtSign, longest) => gates.at_sign.push((index as u16, longest)),
                 (Trigger::Digits, longest) => {
                     let run = Run::of(&shape.hir, shape.digits_min.max(1));
-                    let lettered =
-                        run.holds.iter().zip(0u8..).any(|(holds, byte)| *holds && byte.is_ascii_alphabetic());
+                    let mut letters = (b'A'..=b'Z').chain(b'a'..=b'z');
+                    let lettered = letters.any(|byte| run.holds[usize::from(byte)]);
                     let gated = Gated::of(index, compiled, longest.unwrap_or(usize::MAX));
                     gates.digits[usize::from(lettered)].add(gated, run);
                 }
@@ -135,7 +135,7 @@ impl Gates {
             own.nearby = Nearby { start: 0, end: 0, ..std::mem::take(&mut own.nearby) };
             let mut marked = |gated: &Gated, start: usize, end: usize| {
                 let wanted = rules[usize::from(gated.rule)].applies & applies != 0;
-                if wanted && self.may_be_hit(gated, text, (start, end), gates.longest_bytes, &mut own.nearby) {
+                if wanted && self.may_be_hit(gates, gated, text, (start, end), &mut own.nearby) {
                     touch(gated.rule, scratch).add_window(start, end);
                 }
             };
@@ -144,20 +144,22 @@ impl Gates {
         scratch.gates = own;
     }
 
-    /// Whether a match within a window can be a hit, as far as words near by decide it. `longest_bytes` is that of
-    /// the rule's class, so that windows that are asked for one after the other begin in order.
+    /// Whether a match within a window can be a hit, as far as words near by decide it.
     fn may_be_hit(
         &self,
+        gates: &DigitGates,
         gated: &Gated,
         text: &str,
         (start, end): (usize, usize),
-        longest_bytes: usize,
         nearby: &mut Nearby,
     ) -> bool {
-        if !gated.needs_word || gated.may_be_alone && text.len() <= context::ALONE_MAX_BYTES {
+        // Without a sieve a window is a whole run, of which words near its end say nothing.
+        let decided = gates.sieve.is_none() || !gated.needs_word;
+        if decided || gated.may_be_alone && text.len() <= context::ALONE_MAX_BYTES {
             return true;
         }
-        let from = end.saturating_sub(longest_bytes.saturating_add(context::REACH_BYTES));
+        // By the longest match of all rules, so that places that are asked for one after the other come in order.
+        let from = end.saturating_sub(gates.longest_bytes.saturating_add(context::REACH_BYTES));
         let to = text.len().min(end + context::REACH_BYTES);
         self.words.look(text, from, to, nearby);
         nearby.has(start.saturating_sub(context::REACH_BYTES), to, |word| {

@@ -16,6 +16,32 @@ pub(super) fn standalone(candidate: &Candidate<'_>) -> bool {
     !before && !after
 }
 
+/// Whether its digits are written in groups, as people do and machines seldom.
+pub(super) fn grouped(value: &str) -> bool {
+    value.bytes().any(|byte| !byte.is_ascii_alphanumeric())
+}
+
+/// Whether there is a digit among the letters.
+pub(super) fn some_digit(value: &str) -> bool {
+    value.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Card numbers of the networks that [`card`] leaves out since their ranges are wide or their lengths unusual: Maestro, UATP,
+/// RuPay, Mir, Troy, Dankort, Elo, Hipercard.
+pub(super) fn card_rare(candidate: &Candidate<'_>) -> bool {
+    let digits: Vec<u8> = candidate.digits().collect();
+    if !(12..=19).contains(&digits.len()) || issued(&digits) || !luhn(&digits) {
+        return false;
+    }
+    let prefix = digits[..4].iter().fold(0u32, |number, &digit| number * 10 + u32::from(digit));
+    match (prefix, digits.len()) {
+        (1000..=1999, 15) => true,
+        (2200..=2205 | 8100..=8299 | 5080..=5089 | 9792 | 5019 | 6062, 16) => true,
+        (5000..=5099 | 5600..=5999 | 6000..=6999, _) => true,
+        _ => false,
+    }
+}
+
 /// Issuer ranges and lengths of ISO/IEC 7812, and Luhn. Groups are written in one way: all by blanks, all by hyphens,
 /// or not at all.
 pub(super) fn card(candidate: &Candidate<'_>) -> bool {
@@ -68,6 +94,19 @@ pub(super) fn ssn(candidate: &Candidate<'_>) -> bool {
     let value = |range: &[u8]| range.iter().fold(0u32, |number, &digit| number * 10 + u32::from(digit));
     let (area, group, serial) = (value(&number[..3]), value(&number[3..5]), value(&number[5..]));
     digits.next().is_none() && (1..900).contains(&area) && area != 666 && group != 0 && serial != 0
+}
+
+/// An address of a host as it stands in text: no piece of a longer number, and no version or section.
+pub(super) fn ipv4_host(candidate: &Candidate<'_>) -> bool {
+    let wordy = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let before = wordy(candidate.before(1)) || matches!(candidate.before(1), Some(b'.' | b'-'));
+    let goes_on = matches!(candidate.after(1), Some(b'.' | b'-')) && wordy(candidate.after(2));
+    let head = &candidate.text.as_bytes()[candidate.start.saturating_sub(10)..candidate.start];
+    let head = head.trim_ascii_end().to_ascii_lowercase();
+    let numbered = [&b"version"[..], b"ver", b"ver.", b"release", b"build", b"section", b"chapter", b"version:", b"v."];
+    let is_version = numbered.iter().any(|word| head.ends_with(word));
+    let zero = candidate.value().starts_with("0.") && candidate.value() != "0.0.0.0";
+    ipv4(candidate.value()) && !before && !wordy(candidate.after(1)) && !goes_on && !is_version && !zero
 }
 
 /// Four numbers up to 255 without leading zeros.
