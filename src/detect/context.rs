@@ -56,7 +56,9 @@ pub(super) fn near(words: &AhoCorasick, text: &str, whole: (usize, usize), value
     let after = value.1..(whole.1 + REACH_BYTES).min(text.len());
     [before, after].into_iter().any(|range| {
         let side = &text.as_bytes()[range.clone()];
-        words.find_overlapping_iter(side).any(|hit| is_whole_word(text, range.start + hit.start(), range.start + hit.end()))
+        words
+            .find_overlapping_iter(side)
+            .any(|hit| is_whole_word(text, range.start + hit.start(), range.start + hit.end()))
     })
 }
 

@@ -74,7 +74,8 @@ pub(super) fn mx_curp(value: &str) -> bool {
 /// Registro federal de contribuyentes of Mexico (SAT), of people and firms: a date, and a remainder by 11.
 pub(super) fn mx_rfc(value: &str) -> bool {
     const ALPHABET: &[u8] = b"0123456789ABCDEFGHIJKLMN&OPQRSTUVWXYZ #";
-    let text: Vec<u8> = value.bytes().filter(|byte| !matches!(byte, b' ' | b'-')).map(|b| b.to_ascii_uppercase()).collect();
+    let text: Vec<u8> =
+        value.bytes().filter(|byte| !matches!(byte, b' ' | b'-')).map(|b| b.to_ascii_uppercase()).collect();
     if !(12..=13).contains(&text.len()) {
         return false;
     }

@@ -3,7 +3,8 @@
 //! Well formed is all that is asked: not whether a number was ever given out.
 
 use super::checksum::{
-    alphanumerics, digits, is_date, is_uniform, is_yymmdd, is_yyyymmdd, luhn, number, numbers, value_of, verhoeff, weighted,
+    alphanumerics, digits, is_date, is_uniform, is_yymmdd, is_yyyymmdd, luhn, number, numbers, value_of, verhoeff,
+    weighted,
 };
 
 /// Aadhaar of India (UIDAI): Verhoeff; no palindrome, and no 0 or 1 in front.
@@ -63,8 +64,7 @@ pub(super) fn cn_uscc(value: &str) -> bool {
 pub(super) fn tw_id(value: &str) -> bool {
     const LETTERS: &[u8; 26] = b"ABCDEFGHJKLMNPQRSTUVXYWZIO";
     let Some(text) = alphanumerics::<10>(value) else { return false };
-    let (Some(letter), Some(number)) =
-        (LETTERS.iter().position(|known| *known == text[0]), numbers::<9>(&text[1..]))
+    let (Some(letter), Some(number)) = (LETTERS.iter().position(|known| *known == text[0]), numbers::<9>(&text[1..]))
     else {
         return false;
     };
@@ -130,7 +130,10 @@ pub(super) fn th_tnin(value: &str) -> bool {
     let Some(digits) = digits::<13>(value) else { return false };
     let check = (11 - weighted(&digits, &[13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11) % 10;
     let province = number(&digits[1..3]);
-    matches!(digits[0], 1..=8) && (10..=96).contains(&province) && u32::from(digits[12]) == check && !is_uniform(&digits)
+    matches!(digits[0], 1..=8)
+        && (10..=96).contains(&province)
+        && u32::from(digits[12]) == check
+        && !is_uniform(&digits)
 }
 
 /// NRIC and FIN of Singapore (ICA): weights 2 7 6 5 4 3 2 and an offset by the first letter name the last one.
@@ -190,9 +193,7 @@ pub(super) fn id_nik(value: &str) -> bool {
 /// Taxpayer number of the Philippines (BIR): weights 9 to 2 by 11; three digits of a branch may follow.
 pub(super) fn ph_tin(value: &str) -> bool {
     let number: Option<[u8; 9]> = digits::<9>(value).or_else(|| digits::<12>(value)?[..9].try_into().ok());
-    number.is_some_and(|number| {
-        weighted(&number, &[1, 2, 3, 4, 5, 6, 7, 8]) % 11 % 10 == u32::from(number[8])
-    })
+    number.is_some_and(|number| weighted(&number, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11 == u32::from(number[8]))
 }
 
 /// Căn cước công dân of Vietnam: a province, and a digit of sex and century.
@@ -229,7 +230,9 @@ pub(super) fn kw_civil_id(value: &str) -> bool {
 pub(super) fn eg_national_id(value: &str) -> bool {
     digits::<14>(value).is_some_and(|digits| {
         let governorate = number(&digits[7..9]);
-        matches!(digits[0], 2 | 3) && is_yymmdd(&digits[1..7]) && matches!(governorate, 1..=4 | 11..=19 | 21..=29 | 31..=35 | 88)
+        matches!(digits[0], 2 | 3)
+            && is_yymmdd(&digits[1..7])
+            && matches!(governorate, 1..=4 | 11..=19 | 21..=29 | 31..=35 | 88)
     })
 }
 
@@ -247,13 +250,16 @@ pub(super) fn au_abn(value: &str) -> bool {
 
 /// Company number of Australia (ASIC): weights 8 to 1, the complement to ten.
 pub(super) fn au_acn(value: &str) -> bool {
-    digits::<9>(value).is_some_and(|number| weighted(&number, &[8, 7, 6, 5, 4, 3, 2, 1, 1]).is_multiple_of(10) && !is_uniform(&number))
+    digits::<9>(value).is_some_and(|number| {
+        weighted(&number, &[8, 7, 6, 5, 4, 3, 2, 1, 1]).is_multiple_of(10) && !is_uniform(&number)
+    })
 }
 
 /// Tax file number of Australia (ATO): weights 1 4 3 7 5 8 6 9 10, a multiple of 11.
 pub(super) fn au_tfn(value: &str) -> bool {
-    digits::<9>(value)
-        .is_some_and(|number| weighted(&number, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11) && !is_uniform(&number))
+    digits::<9>(value).is_some_and(|number| {
+        weighted(&number, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11) && !is_uniform(&number)
+    })
 }
 
 /// Medicare card of Australia: 2 to 6 in front, weights 1 3 7 9, a remainder by 10 as ninth digit.

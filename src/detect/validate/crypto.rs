@@ -34,12 +34,13 @@ pub(super) fn bech32(value: &str) -> bool {
         return false;
     }
     let Some((prefix, data)) = lower.rsplit_once('1') else { return false };
-    let step = |check: u32, value: u32| {
-        let mixed = (check & 0x1ff_ffff) << 5 ^ value;
-        GENERATORS.iter().enumerate().fold(mixed, |mixed, (bit, generator)| {
-            if check >> (25 + bit) & 1 == 1 { mixed ^ generator } else { mixed }
-        })
-    };
+    let step =
+        |check: u32, value: u32| {
+            let mixed = (check & 0x1ff_ffff) << 5 ^ value;
+            GENERATORS.iter().enumerate().fold(mixed, |mixed, (bit, generator)| {
+                if check >> (25 + bit) & 1 == 1 { mixed ^ generator } else { mixed }
+            })
+        };
     let mut check = prefix.bytes().map(|byte| u32::from(byte >> 5)).fold(1, step);
     check = prefix.bytes().map(|byte| u32::from(byte & 31)).fold(step(check, 0), step);
     for byte in data.bytes() {

@@ -3,8 +3,8 @@
 //! Well formed is all that is asked: not whether a number was ever given out.
 
 use super::checksum::{
-    alphanumerics, digits, is_date, is_ddmmyy, is_uniform, is_yymmdd, luhn, mod_11_10, mod_97, number, numbers, value_of,
-    verhoeff, weighted,
+    alphanumerics, digits, is_date, is_ddmmyy, is_uniform, is_yymmdd, luhn, mod_11_10, mod_97, number, numbers,
+    value_of, verhoeff, weighted,
 };
 
 /// National health service number of England: weights 10 to 2, a remainder by 11.
@@ -79,13 +79,17 @@ pub(super) fn de_social_security(value: &str) -> bool {
     is_date(2000, month, day) && sums.sum::<u32>() % 10 == u32::from(tail[2])
 }
 
-/// Krankenversichertennummer (SGB V § 290): a letter as two digits, then Luhn from the left.
+/// Krankenversichertennummer (SGB V § 290): a letter as two digits, digit sums of products by 1 and 2.
 pub(super) fn de_health_insurance(value: &str) -> bool {
     let Some(text) = alphanumerics::<10>(value) else { return false };
     let letter = value_of(text[0]).wrapping_sub(9);
     let Some(tail) = numbers::<9>(&text[1..]) else { return false };
     let all = [&[(letter / 10) as u8, (letter % 10) as u8], &tail[..]].concat();
-    (1..=26).contains(&letter) && luhn(&all)
+    let sums = all[..10].iter().zip([1, 2].into_iter().cycle()).map(|(&digit, weight)| {
+        let product = u32::from(digit) * weight;
+        product / 10 + product % 10
+    });
+    (1..=26).contains(&letter) && sums.sum::<u32>() % 10 == u32::from(all[10])
 }
 
 /// Identity cards and passports with the check digit of ICAO 9303: weights 7 3 1 over digits and letters.
@@ -157,8 +161,9 @@ pub(super) fn fr_siret(value: &str) -> bool {
 
 /// Numéro fiscal of France (DGFiP): the remainder of ten digits by 511 in three.
 pub(super) fn fr_tax_id(value: &str) -> bool {
-    digits::<13>(value)
-        .is_some_and(|digits| digits[0] < 4 && number(&digits[..10]) % 511 == number(&digits[10..]) && !is_uniform(&digits))
+    digits::<13>(value).is_some_and(|digits| {
+        digits[0] < 4 && number(&digits[..10]) % 511 == number(&digits[10..]) && !is_uniform(&digits)
+    })
 }
 
 /// Rijksregisternummer of Belgium: a date, 97 less the remainder; a 2 stands before the digits of those born since 2000.
@@ -202,7 +207,7 @@ pub(super) fn es_nif(value: &str) -> bool {
     };
     let body: Vec<u8> = body.iter().map(digit).collect();
     let rest = (number(&body) % 23) as usize;
-    (7..=8).contains(&body.len()) && !is_uniform(&body[1..]) | (body.len() == 7) && b"TRWAGMYFPDXBNJZSQVHLCKE"[rest] == *check
+    (7..=8).contains(&body.len()) && b"TRWAGMYFPDXBNJZSQVHLCKE"[rest] == *check
 }
 
 /// Código de identificación of firms in Spain: Luhn over seven digits, as a digit or a letter.
@@ -316,7 +321,8 @@ pub(super) fn dk_cvr(value: &str) -> bool {
 /// Henkilötunnus of Finland (DVV): a date, a sign of the century, the remainder of nine digits by 31 as a character.
 pub(super) fn fi_hetu(value: &str) -> bool {
     let text = value.as_bytes();
-    let (Some(date), Some(serial)) = (text.get(..6).and_then(numbers::<6>), text.get(7..10).and_then(numbers::<3>)) else {
+    let (Some(date), Some(serial)) = (text.get(..6).and_then(numbers::<6>), text.get(7..10).and_then(numbers::<3>))
+    else {
         return false;
     };
     let rest = number(&[&date[..], &serial[..]].concat()) % 31;

@@ -3,7 +3,8 @@
 //! Well formed is all that is asked: not whether a number was ever given out.
 
 use super::checksum::{
-    alphanumerics, digits, is_date, is_ddmmyy, is_uniform, is_yymmdd, luhn, mod_11_10, number, numbers, value_of, weighted,
+    alphanumerics, digits, is_date, is_ddmmyy, is_uniform, is_yymmdd, luhn, mod_11_10, number, numbers, value_of,
+    weighted,
 };
 
 /// PESEL of Poland: a date whose month tells the century, weights 1 3 7 9, a remainder by 10.
@@ -115,7 +116,7 @@ pub(super) fn jmbg(value: &str) -> bool {
     let Some(digits) = digits::<13>(value) else { return false };
     let (day, month, year) = (number(&digits[..2]), number(&digits[2..4]), number(&digits[4..7]));
     let year = if year >= 800 { 1000 + year } else { 2000 + year };
-    let check = (11 - weighted(&digits, &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
+    let check = (11 - weighted(&digits, &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11 % 10;
     is_date(year, month, day) && (1880..2100).contains(&year) && u32::from(digits[12]) == check
 }
 
@@ -156,7 +157,8 @@ pub(super) fn ua_tax_id(value: &str) -> bool {
 
 /// ИНН of Russia (ФНС), of firms with ten digits and of people with twelve: remainders by 11.
 pub(super) fn ru_inn(value: &str) -> bool {
-    let check = |number: &[u8], weights: &[u32]| weighted(number, weights) % 11 % 10 == u32::from(number[weights.len()]);
+    let check =
+        |number: &[u8], weights: &[u32]| weighted(number, weights) % 11 % 10 == u32::from(number[weights.len()]);
     if let Some(number) = digits::<10>(value) {
         return check(&number, &[2, 4, 10, 3, 5, 9, 4, 6, 8]) && !is_uniform(&number);
     }
@@ -177,7 +179,9 @@ pub(super) fn ru_snils(value: &str) -> bool {
 
 /// ОГРН of Russia: the remainder of twelve digits by 11, or of fourteen by 13.
 pub(super) fn ru_ogrn(value: &str) -> bool {
-    let check = |digits: &[u8], by: u64| digits.split_last().is_some_and(|(check, body)| number(body) % by % 10 == u64::from(*check));
+    let check = |digits: &[u8], by: u64| {
+        digits.split_last().is_some_and(|(check, body)| number(body) % by % 10 == u64::from(*check))
+    };
     digits::<13>(value).is_some_and(|digits| matches!(digits[0], 1 | 5) && check(&digits, 11))
         || digits::<15>(value).is_some_and(|digits| digits[0] == 3 && check(&digits, 13))
 }
@@ -197,7 +201,11 @@ pub(super) fn tr_vkn(value: &str) -> bool {
     let sum: u32 = (0..9u32)
         .map(|place| {
             let moved = (u32::from(number[place as usize]) + 9 - place) % 10;
-            if moved == 0 { 0 } else { (moved << (9 - place)) % 9 + if (moved << (9 - place)) % 9 == 0 { 9 } else { 0 } }
+            if moved == 0 {
+                0
+            } else {
+                (moved << (9 - place)) % 9 + if (moved << (9 - place)) % 9 == 0 { 9 } else { 0 }
+            }
         })
         .sum();
     (10 - sum % 10) % 10 == u32::from(number[9]) && !is_uniform(&number)

@@ -37,7 +37,9 @@ pub(super) fn card_rare(candidate: &Candidate<'_>) -> bool {
     match (prefix, digits.len()) {
         (1000..=1999, 15) => true,
         (2200..=2205 | 8100..=8299 | 5080..=5089 | 9792 | 5019 | 6062, 16) => true,
-        (5000..=5099 | 5600..=5999 | 6000..=6999, _) => true,
+        (2131, 15) => true,
+        // Ranges are handed out faster than they become known; a word near by must say that it is a card.
+        (3000..=3999, 14..=16) | (5000..=6999, _) => true,
         _ => false,
     }
 }
@@ -101,12 +103,16 @@ pub(super) fn ipv4_host(candidate: &Candidate<'_>) -> bool {
     let wordy = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let before = wordy(candidate.before(1)) || matches!(candidate.before(1), Some(b'.' | b'-'));
     let goes_on = matches!(candidate.after(1), Some(b'.' | b'-')) && wordy(candidate.after(2));
-    let head = &candidate.text.as_bytes()[candidate.start.saturating_sub(10)..candidate.start];
-    let head = head.trim_ascii_end().to_ascii_lowercase();
-    let numbered = [&b"version"[..], b"ver", b"ver.", b"release", b"build", b"section", b"chapter", b"version:", b"v."];
-    let is_version = numbered.iter().any(|word| head.ends_with(word));
+    let head = &candidate.text.as_bytes()[candidate.start.saturating_sub(24)..candidate.start].to_ascii_lowercase();
+    let numbered = [&b"version"[..], b" ver", b"release", b"build", b"section", b"chapter", b"clause"];
+    let is_version = numbered.iter().any(|word| memchr::memmem::find(head, word).is_some());
+    // `5.2.1.12 Storage`: what begins a line and counts in small steps numbers a paragraph.
+    let octets: Vec<&str> = candidate.value().split('.').collect();
+    let small = octets.iter().take_while(|octet| octet.len() == 1).count();
+    let begins = matches!(candidate.before(1), None | Some(b'\n' | b'#' | b' ')) && candidate.after(1) == Some(b' ');
+    let is_section = small == 4 && candidate.value() != "0.0.0.0" || small >= 3 && begins && octets[0] != "0";
     let zero = candidate.value().starts_with("0.") && candidate.value() != "0.0.0.0";
-    ipv4(candidate.value()) && !before && !wordy(candidate.after(1)) && !goes_on && !is_version && !zero
+    ipv4(candidate.value()) && !before && !wordy(candidate.after(1)) && !goes_on && !is_version && !is_section && !zero
 }
 
 /// Four numbers up to 255 without leading zeros.

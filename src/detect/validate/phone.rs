@@ -62,7 +62,7 @@ pub(super) fn phone_plan(candidate: &Candidate<'_>) -> bool {
             Some(length) => rest.split_at(length),
             None => return false,
         },
-        None => (&[1][..], if length == 11 { &digits[1..] } else { digits }),
+        None => (&[1][..], digits.strip_prefix(&[1]).unwrap_or(digits)),
     };
     // `+44 (0)20 …`: the digit that is dialled within the country only.
     let national = if value.contains("(0)") { national.strip_prefix(&[0]).unwrap_or(national) } else { national };
@@ -78,7 +78,8 @@ pub(super) fn phone_national(candidate: &Candidate<'_>) -> bool {
         return false;
     }
     let value = candidate.value();
-    let groups: Vec<&str> = value.split(|byte: char| !byte.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
+    let groups: Vec<&str> =
+        value.split(|byte: char| !byte.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let (digits, length) = digits_of(candidate);
     if !NATIONAL_DIGITS.contains(&length) || is_uniform(&digits[..length]) || groups.len() > 6 {
@@ -130,7 +131,8 @@ fn stands_free(candidate: &Candidate<'_>) -> bool {
     let wordy = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let joins = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'.' | b',' | b'-' | b'/' | b':'));
     let sign = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'$' | b'#' | b'%'));
-    let extension = matches!(candidate.after(1), Some(b'x' | b'X' | b'e')) && !matches!(candidate.after(2), Some(b'a'..=b'f'));
+    let extension =
+        matches!(candidate.after(1), Some(b'x' | b'X' | b'e')) && !matches!(candidate.after(2), Some(b'a'..=b'f'));
     let before = wordy(candidate.before(1))
         || sign(candidate.before(1))
         || joins(candidate.before(1)) && wordy(candidate.before(2)) && candidate.before(1) != Some(b':');

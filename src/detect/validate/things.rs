@@ -32,7 +32,8 @@ pub(super) fn imei(value: &str) -> bool {
 /// IPv6 (RFC 4291) of a kind that is given out: global, unique local, link local, multicast, mapped, translated; or `::1`.
 /// It stands for itself: `std::` and `a::b` are names.
 pub(super) fn ipv6(candidate: &Candidate<'_>) -> bool {
-    let wordy = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.'));
+    let wordy =
+        |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.'));
     let after = candidate.after(1);
     let goes_on = match after {
         Some(b':' | b'.') => candidate.after(2).is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b':'),
@@ -53,7 +54,8 @@ pub(super) fn ipv6(candidate: &Candidate<'_>) -> bool {
 
 /// Hardware address (IEEE 802): one separator throughout, and not all one digit.
 pub(super) fn mac(candidate: &Candidate<'_>) -> bool {
-    let joins = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_'));
+    let joins =
+        |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_'));
     let value = candidate.value();
     let separators: Vec<u8> = value.bytes().filter(|byte| !byte.is_ascii_alphanumeric()).collect();
     let nibbles: Vec<u8> = value.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -67,7 +69,8 @@ pub(super) fn mac(candidate: &Candidate<'_>) -> bool {
 
 /// Degrees of latitude and longitude, in this order, with a comma or a blank between.
 pub(super) fn coordinates(value: &str) -> bool {
-    let mut parts = value.split(|character: char| !matches!(character, '0'..='9' | '.' | '-')).filter(|part| !part.is_empty());
+    let mut parts =
+        value.split(|character: char| !matches!(character, '0'..='9' | '.' | '-')).filter(|part| !part.is_empty());
     let degrees = |part: Option<&str>| part.and_then(|part| part.parse::<f64>().ok());
     let (Some(latitude), Some(longitude)) = (degrees(parts.next()), degrees(parts.next())) else { return false };
     latitude.abs() <= 90.0 && longitude.abs() <= 180.0
@@ -80,7 +83,9 @@ pub(super) fn uk_plate(value: &str) -> bool {
         return true;
     };
     match super::checksum::numbers::<2>(&text[2..4]) {
-        Some(age) if text[0].is_ascii_alphabetic() && text[1].is_ascii_alphabetic() && text[4].is_ascii_alphabetic() => {
+        Some(age)
+            if text[0].is_ascii_alphabetic() && text[1].is_ascii_alphabetic() && text[4].is_ascii_alphabetic() =>
+        {
             matches!(number(&age), 2..=30 | 51..=80) && !text[..2].iter().any(|byte| matches!(byte, b'I' | b'Q' | b'Z'))
         }
         _ => true,
