@@ -41,6 +41,8 @@ pub struct Config {
     pub runbook_url: String,
     /// The CloudEvents source: `weir/<name of the pipeline>`.
     pub source: String,
+    /// The database with weir's tables, a name that needs no quotes.
+    pub database: String,
 }
 
 /// An alert: a finding that is to be told now, and what waited for it.
@@ -86,7 +88,14 @@ pub fn throttle<'a>(
     })
 }
 
-impl Alert<'_> {
+impl<'a> Alert<'a> {
+    /// The same for a principal that shares its state with others: the run is theirs too, and whoever follows this
+    /// principal may never have seen what opened it. So it always creates a finding, its own.
+    pub fn by_itself(self) -> Alert<'a> {
+        let run = Run { opened_by: self.finding.uid, opened_ms: self.facts.time_ms, findings: 1, ..self.run };
+        Alert { run, ..self }
+    }
+
     /// The Kafka key, which keeps a principal's alerts in order.
     pub fn key(&self) -> String {
         self.facts.principal.to_string()

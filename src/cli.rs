@@ -6,6 +6,7 @@
 
 mod check;
 mod config;
+mod eval;
 mod generate;
 mod rules;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::Args),
     /// The configuration's schema, and what it resolves to
     Config(config::Args),
+    /// Says how well the rules do on labelled texts
+    Eval(eval::Args),
     /// The rules: what they are, and whether their examples hold
     Rules(rules::Args),
     /// weir's Kafka topics
@@ -179,6 +182,7 @@ fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Scan(args) => scan::run(args),
         Command::Check(args) => check::run(args),
         Command::Config(args) => config::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Topics(args) => topics::run(args),
         Command::Schema(args) => schema::run(args),
@@ -252,6 +256,9 @@ mod tests {
             "weir rules list",
             "weir rules show secret.aws_access_key",
             "weir rules test -c f",
+            "weir rules test packs one.yaml",
+            "weir eval --category secret corpus",
+            "weir eval --category pii --same ADDRESS=LOCATION,GPE=LOCATION --output ndjson --wrong a b",
             "weir topics plan -c f",
             "weir topics apply -c f",
             "weir schema plan -c f",

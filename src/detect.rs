@@ -178,10 +178,11 @@ impl Compiled {
     /// Searches the regions of a text; see the head of this file for what counts as a hit.
     fn search(&self, id: u16, text: &str, own: &mut RuleScratch, found: &mut Vec<Found>) {
         let RuleScratch { regions, cache, slots } = own;
-        let cache = cache.get_or_insert_with(|| self.regex.create_cache());
+        let regex = self.regex();
+        let cache = cache.get_or_insert_with(|| regex.create_cache());
         for &(start, end) in regions.iter() {
             let mut at = start;
-            while let Some(hit) = self.regex.search_with(cache, &Input::new(text).span(at..end)) {
+            while let Some(hit) = regex.search_with(cache, &Input::new(text).span(at..end)) {
                 let value = self.value(text, hit.start(), hit.end(), cache, slots);
                 let confidence = confirm::confirm(self, text, (hit.start(), hit.end()), value);
                 at = self.resume(confidence.is_some(), hit.start(), hit.end());
@@ -214,7 +215,7 @@ impl Compiled {
         slots.resize(2 * (group + 1), None);
         // The match is known; within its bounds the same leftmost-first choice is made again, with captures.
         let input = Input::new(text).span(start..end).anchored(Anchored::Yes);
-        self.regex.search_slots_with(cache, &input, slots);
+        self.regex().search_slots_with(cache, &input, slots);
         match (slots[2 * group], slots[2 * group + 1]) {
             (Some(from), Some(to)) if from < to => (from.get(), to.get()),
             _ => (start, end),

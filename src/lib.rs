@@ -68,4 +68,5 @@ pub mod admin;
 pub mod pipeline;
 pub mod config;
 pub mod generate;
+pub mod eval;
 pub mod cli;

@@ -80,6 +80,15 @@ pub const GROUP_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
 /// keeps rows back for no gain, since the size is what completes a group under load.
 pub const GROUP_AGE_MS: std::ops::RangeInclusive<u64> = 50..=60_000;
 
+/// How long a loop may go without a poll before librdkafka leaves the group for it, in ms. One event's work is bounded;
+/// a restore of a large state is what takes longest between two polls.
+pub const POLL_INTERVAL_MAX_MS: u64 = 120_000;
+
+/// What a configuration may set a session's timeout to, in ms. The least is what brokers take by default
+/// (`group.min.session.timeout.ms`); they would take 30 minutes, but librdkafka makes no consumer whose session is
+/// longer than its poll interval.
+pub const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 6_000..=POLL_INTERVAL_MAX_MS;
+
 /// Most metadata that Kafka keeps with a committed offset, in bytes (`offset.metadata.max.bytes` less one).
 pub const OFFSET_METADATA_MAX_BYTES: usize = 4_095;
 

@@ -165,7 +165,8 @@ impl Failure {
     }
 }
 
-/// Runs the loops of a role until they are told to stop or one of them cannot go on.
+/// Runs the loops of a role until they are told to stop or one of them cannot go on. Each says so itself when it ends:
+/// the others may take longer to end than the process has.
 pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop, health: &Health) -> Result<(), Failure> {
     let scanner = detection::Scanner::new(&pipeline.catalogue)?;
     let mut outcomes = Vec::new();
@@ -175,28 +176,54 @@ pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop, health: &Health) -> Res
             for thread in 0..pipeline.detect_threads {
                 let mut stage = detect::Detect::new(pipeline, &scanner, thread);
                 let pulse = health.join("detect", thread);
-                threads.push(scope.spawn(move || {
-                    stop.on_end(|| pulse.until_end(|pulse| run_stage(&mut stage, pipeline, stop, pulse)))
-                }));
+                threads.push(
+                    scope.spawn(move || to_end(stop, &pulse, |pulse| run_stage(&mut stage, pipeline, stop, pulse))),
+                );
             }
         }
         if role.runs(Role::Score) {
             let pulse = health.join("score", 0);
             threads.push(scope.spawn(move || {
                 let mut stage = score::Score::new(pipeline);
-                stop.on_end(|| pulse.until_end(|pulse| run_stage(&mut stage, pipeline, stop, pulse)))
+                to_end(stop, &pulse, |pulse| run_stage(&mut stage, pipeline, stop, pulse))
             }));
         }
         if role.runs(Role::Store) {
             let pulse = health.join("store", 0);
-            threads
-                .push(scope.spawn(move || stop.on_end(|| pulse.until_end(|pulse| store::run(pipeline, stop, pulse)))));
+            threads.push(scope.spawn(move || to_end(stop, &pulse, |pulse| store::run(pipeline, stop, pulse))));
         }
         outcomes = threads.into_iter().map(|thread| thread.join()).collect();
     });
     outcomes.into_iter().try_for_each(|outcome| {
-        outcome.unwrap_or_else(|_| Err(Failure::Other { stage: "a loop", message: "ended by a bug (panic)".into() }))
+        outcome.unwrap_or_else(|_| {
+            let failure = Failure::Other { stage: "a loop", message: "ended by a bug (panic)".into() };
+            tell_failure(stop, &failure);
+            Err(failure)
+        })
     })
+}
+
+/// Runs a loop to its end, with which the others end too.
+fn to_end(stop: &Stop, pulse: &Pulse, body: impl FnOnce(&Pulse) -> Result<(), Failure>) -> Result<(), Failure> {
+    stop.on_end(|| {
+        pulse.until_end(|pulse| {
+            let outcome = body(pulse);
+            if let Err(failure) = &outcome {
+                tell_failure(stop, failure);
+            }
+            outcome
+        })
+    })
+}
+
+/// The first failure is why the process ends; what others say after it most often has the same cause.
+fn tell_failure(stop: &Stop, failure: &Failure) {
+    let error = failure.to_string();
+    if stop.fail() {
+        tracing::error!(error, "weir cannot go on");
+    } else {
+        tracing::warn!(error, "another loop cannot go on either");
+    }
 }
 
 /// What differs between detect and score.
@@ -280,6 +307,9 @@ impl From<CommitFailure> for Broken {
             CommitFailure::Refused(error) => Broken::Again(error.to_string()),
             CommitFailure::Fenced(error) => Broken::Fenced(error.to_string()),
             CommitFailure::Denied(error) => Broken::Denied(error),
+            CommitFailure::Unwritten(unwritten) if unwritten.may_be_of_an_outage() && outage::reason().is_some() => {
+                Broken::Again(unwritten.to_string())
+            }
             CommitFailure::Unwritten(unwritten) => Broken::Blocked(unwritten.to_string()),
         }
     }
@@ -318,7 +348,6 @@ fn sessions(
     let (mut fenced, mut first, mut repeats) = (Fenced::default(), true, Repeats::default());
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
-        pulse.committed();
         let ended = session().map_err(|broken| pipeline.explained(name, broken));
         pulse.forgets_all();
         let is_blocked = matches!(ended, Err(Broken::Blocked(_) | Broken::Fatal(_)));
@@ -338,15 +367,15 @@ fn sessions(
             tracing::warn!(loop = name, reason, "ended without a last commit; the successor reads again from the one before");
             return Ok(());
         }
-        repeats.say(name, &pipeline.kafka.brokers, &reason, is_blocked);
+        repeats.say(name, &pipeline.kafka.brokers, &reason, is_blocked, outage::reason().is_some());
         pulse.waits(Wait::Restart { reason });
         stop.sleep(RESTART_PAUSE);
     }
     Ok(())
 }
 
-/// Why a loop starts again, said once a minute for the same reason, and not at all while the brokers are away, which
-/// is said already.
+/// Why a loop starts again, said once a minute for the same reason. While the brokers are away, which is said already,
+/// only what somebody has to act on all the same: a single broker may be away for long, and hide nothing.
 #[derive(Default)]
 struct Repeats {
     reason: String,
@@ -355,8 +384,8 @@ struct Repeats {
 
 impl Repeats {
     /// `is_blocked`: somebody has to act.
-    fn say(&mut self, name: &str, brokers: &str, reason: &str, is_blocked: bool) {
-        if outage::reason().is_some() {
+    fn say(&mut self, name: &str, brokers: &str, reason: &str, is_blocked: bool, is_outage: bool) {
+        if is_outage && !is_blocked {
             tracing::debug!(loop = name, reason, "starting again");
             return;
         }
@@ -425,6 +454,7 @@ impl<'s, S: Stage> Session<'s, S> {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         let consumer = Consumer::subscribe(config, member, &names)?;
         check_topics(&consumer, &stage.topics_needed())?;
+        pulse.committed();
         pulse.waits(Wait::Assignment);
         let names = Names {
             group: config.group_of(member.stage),
@@ -766,4 +796,48 @@ fn entry<'a>(pipeline: &'a Pipeline, at: &'a TopicPartition) -> Entry<'a> {
 /// Now, for the columns that may depend on when a transaction was cut, and for nothing else.
 fn block_time_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::tests::log_of;
+
+    #[test]
+    fn a_loop_that_cannot_go_on_says_so_before_the_others_have_ended() {
+        let (stop, health) = (Stop::default(), Health::default());
+        let [first, second] = [0, 1].map(|thread| health.join("detect", thread));
+        let missing = || Err(Failure::MissingTopic { topic: "llm.events".into() });
+        let log = log_of(|| {
+            // The first ends while the second still runs.
+            let outcome = to_end(&stop, &second, |_| {
+                assert!(to_end(&stop, &first, |_| missing()).is_err());
+                assert!(stop.is_set() && stop.has_failed());
+                missing()
+            });
+            assert!(outcome.is_err());
+        });
+        let lines: Vec<&str> = log.lines().map(str::trim_start).collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        assert!(lines[0].starts_with("ERROR weir cannot go on error=\"topic llm.events is missing"), "{log}");
+        assert!(lines[1].starts_with("WARN another loop cannot go on either"), "{log}");
+    }
+
+    #[test]
+    fn what_somebody_must_act_on_is_said_during_an_outage_too() {
+        let said = |is_blocked, is_outage| {
+            log_of(|| Repeats::default().say("score", "kafka:9092", "a reason", is_blocked, is_outage))
+        };
+        assert!(said(true, true).contains("ERROR cannot go on; trying again"));
+        assert!(said(true, false).contains("ERROR cannot go on; trying again"));
+        assert!(said(false, false).contains("WARN starting again"));
+        assert_eq!(said(false, true), "");
+    }
+
+    #[test]
+    fn a_loop_that_ends_in_order_is_no_failure() {
+        let (stop, health) = (Stop::default(), Health::default());
+        assert_eq!(log_of(|| to_end(&stop, &health.join("score", 0), |_| Ok(())).unwrap()), "");
+        assert!(stop.is_set() && !stop.has_failed());
+    }
 }

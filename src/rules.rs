@@ -189,6 +189,8 @@ pub enum Trigger {
     AtSign,
     /// As many digits as every match is proved to contain (a validator may see to the first), within its longest length.
     Digits,
+    /// As long a stretch of token characters ([`pattern::is_token`]) as every match is proved to contain.
+    Token,
 }
 
 /// Words whose nearness makes a match more credible.

@@ -241,4 +241,4 @@ impl TransactionSpan<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

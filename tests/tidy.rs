@@ -32,6 +32,7 @@ const ROOMS: &[&str] = &[
     "pipeline",
     "config",
     "generate",
+    "eval",
     "cli",
 ];
 
@@ -42,7 +43,7 @@ const LAST_PURE: &str = "tables";
 const CRATES: &[(&str, &[&str])] = &[
     ("aho_corasick", &["rules", "detect"]),
     ("anyhow", &["cli", "main"]),
-    ("bumpalo", &["model", "decode", "detect", "pipeline", "generate", "cli"]),
+    ("bumpalo", &["model", "decode", "detect", "pipeline", "generate", "eval", "cli"]),
     ("bytes", &["kafka", "clickhouse", "admin", "pipeline"]),
     ("cityhash_rs", &["tables"]),
     ("clap", &["cli"]),

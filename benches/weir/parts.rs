@@ -402,7 +402,7 @@ fn texts(load: &Load) -> Vec<String> {
 fn one_automaton(catalogue: &Catalogue) -> AhoCorasick {
     let anchors = catalogue.rules().iter().filter_map(|rule| match &rule.trigger {
         Trigger::Anchors(anchors) => Some(anchors),
-        Trigger::AtSign | Trigger::Digits => None,
+        Trigger::AtSign | Trigger::Digits | Trigger::Token => None,
     });
     let builder = &mut AhoCorasick::builder();
     let builder = builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA));
@@ -431,6 +431,7 @@ fn alerts() -> alert::Config {
         every_ms: 60 * 60 * 1_000,
         runbook_url: String::new(),
         source: "weir/bench".into(),
+        database: "weir".into(),
     }
 }
 

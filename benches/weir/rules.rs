@@ -55,6 +55,7 @@ fn copied(rule: &Rule, copy: usize) -> Value {
         }
         Trigger::AtSign => written["trigger"] = json!("at_sign"),
         Trigger::Digits => written["trigger"] = json!("digits"),
+        Trigger::Token => written["trigger"] = json!("token"),
     }
     if let Some(least) = rule.entropy_min {
         written["entropy"] = json!(least);

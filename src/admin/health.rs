@@ -42,8 +42,8 @@ struct State {
     waits_for: Option<Wait>,
     partitions: usize,
     stopped: BTreeMap<TopicPartition, String>,
-    /// Outbox partitions whose group ClickHouse does not take.
-    held: BTreeMap<i32, String>,
+    /// What the groups of outbox partitions wait for.
+    held: BTreeMap<i32, Wait>,
     ended: bool,
 }
 
@@ -65,6 +65,8 @@ pub enum Wait {
     Schema { reason: String },
     /// A group that ClickHouse does not take yet; the loop goes on trying.
     Clickhouse { partition: i32, reason: String },
+    /// A commit of an outbox partition that the brokers refuse; the loop goes on trying.
+    Commit { partition: i32, reason: String },
     /// Somebody has to act before this partition goes on.
     StoppedPartition { topic: String, partition: i32, reason: String },
     /// The process ends.
@@ -196,11 +198,11 @@ impl Pulse {
         state.partitions = 0;
     }
 
-    /// ClickHouse does not take the group of an outbox partition; `None`: it has taken it.
-    pub fn held(&self, partition: i32, reason: Option<&str>) {
+    /// The group of an outbox partition waits for this; `None`: for nothing any more.
+    pub fn held(&self, partition: i32, wait: Option<Wait>) {
         let mut state = self.state();
-        match reason {
-            Some(reason) => state.held.insert(partition, reason.to_owned()),
+        match wait {
+            Some(wait) => state.held.insert(partition, wait),
             None => state.held.remove(&partition),
         };
     }
@@ -247,8 +249,7 @@ impl Pulse {
             partition: at.partition,
             reason: reason.clone(),
         }));
-        let held = state.held.iter();
-        waits_for.extend(held.map(|(&partition, reason)| Wait::Clickhouse { partition, reason: reason.clone() }));
+        waits_for.extend(state.held.values().cloned());
         let Inner { stage, thread, .. } = *self.0;
         LoopReady { stage, thread, ready: waits_for.is_empty(), partitions: state.partitions, waits_for }
     }
@@ -273,15 +274,18 @@ mod tests {
         pulse.works(2);
         assert!(health.ready()[0].ready);
         pulse.stopped(&at(1), "no");
-        pulse.held(3, Some("code 252"));
+        pulse.held(3, Some(Wait::Clickhouse { partition: 3, reason: "code 252".into() }));
+        pulse.held(4, Some(Wait::Commit { partition: 4, reason: "no".into() }));
         assert_eq!(
             serde_json::to_value(&health.ready()[0]).unwrap(),
             serde_json::json!({"loop": "score", "thread": 0, "ready": false, "partitions": 2, "waits_for": [
                 {"what": "stopped_partition", "topic": "weir.facts", "partition": 1, "reason": "no"},
                 {"what": "clickhouse", "partition": 3, "reason": "code 252"},
+                {"what": "commit", "partition": 4, "reason": "no"},
             ]})
         );
         pulse.held(3, None);
+        pulse.held(4, None);
         pulse.forgets(&at(1));
         assert!(health.ready()[0].ready);
         pulse.until_end(|_| ());

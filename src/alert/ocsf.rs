@@ -381,11 +381,13 @@ fn weir(alert: &Alert<'_>) -> Value {
 /// holds what was masked and so needs the right to see it.
 fn lookup(alert: &Alert<'_>) -> Value {
     let position = alert.facts.position;
+    let database = &alert.config.database;
     let quoted = position.topic.replace('\\', "\\\\").replace('\'', "\\'");
     let mut out = Map::new();
-    out.insert("finding".into(), format!("SELECT * FROM findings WHERE uid = '{}'", alert.finding.uid).into());
+    let finding = format!("SELECT * FROM {database}.findings WHERE uid = '{}'", alert.finding.uid);
+    out.insert("finding".into(), finding.into());
     let interaction = format!(
-        "SELECT * FROM interactions WHERE source_topic = '{quoted}' AND source_partition = {} AND source_offset = {} \
+        "SELECT * FROM {database}.interactions WHERE source_topic = '{quoted}' AND source_partition = {} AND source_offset = {} \
          AND source_index = {}",
         position.partition, position.offset, alert.facts.index
     );

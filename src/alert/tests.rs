@@ -27,6 +27,7 @@ fn config() -> Config {
         every_ms: 3_600_000,
         runbook_url: "https://wiki.example.org/weir/{rule}".into(),
         source: "weir/test".into(),
+        database: "weir_test".into(),
     }
 }
 
@@ -216,6 +217,30 @@ fn a_trouble_that_goes_on_updates_the_finding_that_opened_it() {
     assert!(uids[0] == uids[1] && uids[1] == uids[2] && keys[0] == keys[2]);
     assert!(uids[0] == own[0] && own[0] != own[1] && own[1] != own[2]);
     insta::assert_snapshot!(alerts[2].1);
+}
+
+/// Past the bound on principals a run belongs to all that share a bucket: what one of them opened cannot be updated
+/// under the key of another.
+#[test]
+fn who_shares_a_state_gets_findings_of_its_own() {
+    let (config, mut state, catalogue) = (Config { burst: 9, ..config() }, State::default(), Catalogue::built_in());
+    let mut keys = Vec::new();
+    for (step, user) in ["u-1", "u-2", "u-2", "u-1"].into_iter().enumerate() {
+        let mut facts = full(T0 + step as i64 * 1_000);
+        facts.principal.value = user;
+        facts.position.offset += step as i64;
+        facts.hits = vec![hit("secret.github_token", Category::Secret, Direction::Input, Role::User)];
+        let judged = judge(&Policy::default(), &catalogue, &facts, &Default::default());
+        let alert = throttle(&mut state, &facts, &judged.findings[0], &config).unwrap().by_itself();
+        let value = json(&alert);
+        assert_eq!(value["activity_name"], "Create");
+        assert_eq!(value["finding_info"]["uid"], judged.findings[0].uid.to_string());
+        assert_eq!(value["finding_info"]["first_seen_time"], facts.time_ms);
+        assert_eq!(value["finding_info"]["related_events_count"], 1);
+        assert!(!alert.message().contains("going on"));
+        keys.push(alert.dedup_key);
+    }
+    assert!(keys[0] == keys[3] && keys[1] == keys[2] && keys[0] != keys[1], "a key is still a principal's");
 }
 
 /// Names as somebody might choose them who wants an alert to be misread, or not to fit.

@@ -21,7 +21,8 @@ use std::io::{self, Write};
 pub struct Args {
     #[command(flatten)]
     pipeline: PipelineFile,
-    /// Also tries Kafka and ClickHouse: whether they answer, have what weir needs, and let it do what it does
+    /// Also tries Kafka and ClickHouse: whether they answer, have what weir needs, and let it do what it does. What it
+    /// writes to weir's topics is aborted: no reader of committed records sees it
     #[arg(long)]
     connect: bool,
     /// With --connect: the loops whose needs are looked at

@@ -119,6 +119,7 @@ fn show(catalogue: &Catalogue, id: &str, out: &mut dyn Write) -> anyhow::Result<
         Trigger::Anchors(anchors) => writeln!(out, "anchors     {}", anchors.join(" "))?,
         Trigger::AtSign => writeln!(out, "trigger     at_sign")?,
         Trigger::Digits => writeln!(out, "trigger     digits")?,
+        Trigger::Token => writeln!(out, "trigger     token")?,
     }
     for validator in &rule.validators {
         writeln!(out, "validator   {validator}")?;

@@ -101,7 +101,11 @@ fn serve(loaded: Loaded, role: Role) -> anyhow::Result<Exit> {
     };
     let outcome = pipeline::run(&pipeline, role, &stop, &health);
     telemetry.end();
-    outcome?;
+    match outcome {
+        // The loop has said it.
+        Err(_) if stop.has_failed() => return Ok(Exit::Failed),
+        outcome => outcome?,
+    }
     let took_ms = stop.elapsed().unwrap_or_default().as_millis() as u64;
     tracing::info!(took_ms, "weir has ended; everything that was begun is committed or left to the successor");
     Ok(Exit::Done)
@@ -163,7 +167,7 @@ fn watch(stop: Stop, health: Health) {
         // It is still there: the main thread waits for a loop, or only for a collector.
         let running = health.running();
         if running.is_empty() {
-            std::process::exit(0);
+            std::process::exit(stop.has_failed().into());
         }
         let loops = running.join(", ");
         let kafka = outage::reason().unwrap_or_else(|| "answers".to_owned());

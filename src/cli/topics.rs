@@ -58,7 +58,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         let admin = Admin::connect(&pipeline.kafka).context("connecting to Kafka")?;
         let findings = admin.plan(&specs).await.map_err(explained);
         let mut out = io::stdout();
-        let mut differs = false;
+        let (mut differs, mut made_now) = (false, Vec::new());
         for finding in findings.with_context(|| format!("asking Kafka at {brokers}"))? {
             match finding {
                 Finding::Right(topic) => writeln!(out, "{topic}: as it should be")?,
@@ -67,6 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
                     let made = made.with_context(|| format!("making topic {}", spec.name))?;
                     let word = if made { "made" } else { "was there already" };
                     writeln!(out, "{}: {word}, {}", spec.name, describe(&spec))?;
+                    made_now.push(spec);
                 }
                 Finding::Missing(spec) => {
                     writeln!(out, "{}: missing; `apply` makes it, {}", spec.name, describe(&spec))?
@@ -76,6 +77,11 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
                     writeln!(out, "{topic}: {what}\n  {remedy}")?;
                 }
             }
+        }
+        // Else a `weir run` that follows at once could find none of them.
+        let untold = admin.await_made(&made_now).map_err(explained).context("waiting for the topics that were made")?;
+        if !untold.is_empty() {
+            eprintln!("warning: the brokers do not tell of {} yet: wait a moment before `weir run`", untold.join(", "));
         }
         if !apply {
             writeln!(out, "what each role may do: weir topics acls -c FILE")?;

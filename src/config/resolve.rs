@@ -6,6 +6,7 @@
 
 use super::fill::Sources;
 use super::leaf::{Log, Mechanism, Name, One, Size, Span, Text, Threads};
+use super::properties::holds_credentials;
 use super::written::{self, DAY_MS, Pipeline};
 use super::{Config, InputTopic, Loaded};
 use crate::decode::Bounds;
@@ -25,9 +26,6 @@ const COMMIT_INTERVAL_MAX_MS: u64 = TRANSACTION_TIMEOUT_MS / 2;
 
 /// Below it the loops do nothing but commit: a commit costs 7 to 10 ms.
 const COMMIT_INTERVAL_MIN_MS: u64 = 10;
-
-/// What brokers allow by default (`group.min.session.timeout.ms` and `group.max.session.timeout.ms`).
-const SESSION_TIMEOUT_MS: RangeInclusive<u64> = 6_000..=1_800_000;
 
 /// A shorter key can be guessed by whoever has the hashes.
 const KEY_MIN_BYTES: usize = 16;
@@ -165,7 +163,7 @@ impl Resolver<'_, '_> {
         let kafka = &written.kafka;
         let within = COMMIT_INTERVAL_MIN_MS..=COMMIT_INTERVAL_MAX_MS;
         self.span_within("kafka.commit_interval", kafka.commit_interval, within);
-        self.span_within("kafka.session_timeout", kafka.session_timeout, SESSION_TIMEOUT_MS);
+        self.span_within("kafka.session_timeout", kafka.session_timeout, limits::SESSION_TIMEOUT_MS);
         let topics = &written.topics;
         Some(kafka::Config {
             brokers: kafka.brokers.0.join(","),
@@ -366,8 +364,8 @@ impl Resolver<'_, '_> {
     /// Never made up: two instances with two keys would call equal values different.
     fn mask_key(&mut self, written: Option<&Text>) -> Option<MaskKey> {
         let Some(name) = written else {
-            let warning =
-                "redaction.hmac_key_file is not set: hash columns stay empty, and equal values cannot be found";
+            let warning = "redaction.hmac_key_file is not set: hash columns stay empty, equal values cannot be found, and callers that \
+                 are named by secrets become one wherever the masks of these are the same";
             self.warnings.push(warning.to_owned());
             return Some(MaskKey::none());
         };
@@ -447,6 +445,7 @@ impl Resolver<'_, '_> {
             every_ms: throttle.every.ms,
             runbook_url: alerts.runbook_url.as_ref().map(|url| url.value.clone()).unwrap_or_default(),
             source: format!("weir/{}", written.name.value),
+            database: written.clickhouse.database.0.clone(),
         })
     }
 
@@ -454,6 +453,10 @@ impl Resolver<'_, '_> {
         if !url.value.starts_with("https://") && !url.value.starts_with("http://") {
             let remedy = "write a link: https://wiki.example/weir/{rule}";
             self.refuse::<()>(url.place, "alerts.runbook_url is not a link", remedy);
+        }
+        if holds_credentials(&url.value) {
+            let message = "alerts.runbook_url holds a user or a password, and stands in every alert";
+            self.refuse::<()>(url.place, message, "leave it out; write %40 for an @ of the path");
         }
         if url.value.replace("{rule}", "").contains(['{', '}']) {
             let remedy = "`{rule}` is the only placeholder";

@@ -304,7 +304,7 @@ policy: nowhere.yaml
       |
     4 |   session_timeout: 1s
       |                    ^^
-      = write a time from 6s to 30m
+      = write a time from 6s to 2m
 
     error: kafka.properties.acks is weir's to set
      --> pipeline.yaml:5:17
@@ -491,6 +491,10 @@ fn each_problem_has_its_words() {
         (
             with("alerts: { runbook_url: 'https://wiki/{rule}/{user}' }"),
             "4:24 alerts.runbook_url has a placeholder that weir does not fill | `{rule}` is the only placeholder",
+        ),
+        (
+            with("alerts: { runbook_url: 'https://ann:pass@wiki/{rule}' }"),
+            "4:24 alerts.runbook_url holds a user or a password, and stands in every alert | leave it out; write %40 for an @ of the path",
         ),
         (
             with("limits: { detect_threads: 0 }"),

@@ -7,13 +7,13 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::blocks::Block;
+use super::blocks::{Block, note_messages};
 use super::capture::{Answer, Call, Usage, body_of, object_of};
 use super::chat::MessageWire;
 use super::context::Context;
 use super::dialogue::{Dialogue, Speaker};
 use super::json::{Leaf, List, Nested, parse};
-use super::stream::{Chunks, Pieces};
+use super::stream::{Chunks, Pieces, is_done};
 use crate::limits;
 use crate::model::{Direction, Role, Warning};
 
@@ -97,12 +97,7 @@ pub(super) fn read<'e>(request: Option<&'e str>, answer: Answer<'e>, context: &m
         dialogue.content(request.system, Speaker::new(Role::System), context);
         dialogue.end(context);
     }
-    if request.messages.bad {
-        context.warn(Warning::BadField);
-    }
-    if request.messages.more {
-        context.warn(Warning::TooManyMessages);
-    }
+    note_messages(&request.messages, context);
     for message in request.messages.items {
         dialogue.message(Direction::Input, message, context);
     }
@@ -151,14 +146,15 @@ fn streamed<'e>(
     let mut usage = Usage::default();
     let mut blocks: BTreeMap<u32, Streamed<'e>> = BTreeMap::new();
     let mut is_over = false;
-    for chunk in chunks {
+    // Some gateways end every stream as OpenAI does.
+    for chunk in chunks.filter(|chunk| !is_done(chunk)) {
         let Ok(chunk) = parse::<Chunk<'e>>(chunk) else {
-            context.warn(Warning::BadField);
+            context.lose(Warning::BadField);
             continue;
         };
         match context.text(chunk.kind).unwrap_or_default() {
             "message_start" => {
-                response = object_of(chunk.message.object(), context);
+                response = body_of(chunk.message.object(), context);
                 usage.update(Usage::of(response.usage, context));
             }
             "content_block_start" | "content_block_delta" => add(&mut blocks, chunk, context),
@@ -187,15 +183,15 @@ fn streamed<'e>(
 fn add<'e>(blocks: &mut BTreeMap<u32, Streamed<'e>>, chunk: Chunk<'e>, context: &mut Context<'e>) {
     let index = context.small(chunk.index).unwrap_or(0);
     if blocks.len() >= limits::PARTS_PER_MESSAGE && !blocks.contains_key(&index) {
-        return context.warn(Warning::TooManyParts);
+        return context.lose(Warning::TooManyParts);
     }
     let block = blocks.entry(index).or_default();
     if let Some(json) = chunk.content_block.object() {
-        block.start = object_of(Some(json), context);
+        block.start = body_of(Some(json), context);
         // Empty as a rule; whatever it says comes before the deltas.
         block.text.add(block.start.text.or(block.start.thinking), context);
     }
-    let delta: Delta<'e> = object_of(chunk.delta.object(), context);
+    let delta: Delta<'e> = body_of(chunk.delta.object(), context);
     block.text.add(delta.text.or(delta.thinking), context);
     block.json.add(delta.partial_json, context);
     if !delta.kind.is_absent() && delta.is_unknown(context) {

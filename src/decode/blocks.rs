@@ -10,6 +10,7 @@
 
 use serde::Deserialize;
 
+use super::capture::body_of;
 use super::context::{Context, part};
 use super::dialogue::{Dialogue, Speaker};
 use super::json::{Leaf, List, Nested, Value, parse, unescape};
@@ -126,7 +127,7 @@ struct Tool<'e> {
 }
 
 impl<'e> Dialogue<'e> {
-    /// Reads content: a string, or an array of blocks.
+    /// Reads content: a string, an array of blocks, or one block by itself.
     pub(super) fn content(&mut self, leaf: Leaf<'e>, speaker: Speaker<'e>, context: &mut Context<'e>) {
         self.content_at(leaf, speaker, 0, context);
     }
@@ -141,13 +142,24 @@ impl<'e> Dialogue<'e> {
                 for block in blocks.items {
                     match block {
                         Nested::Is(block) => self.block_at(&block, speaker, depth, context),
-                        Nested::Absent | Nested::Bad => context.warn(Warning::BadField),
+                        Nested::Absent => context.warn(Warning::BadField),
+                        Nested::Bad => context.lose(Warning::BadField),
                     }
                 }
             }
-            // One block without its array, or the result of a tool that the provider runs.
-            Value::Array(json) | Value::Object(json) if depth > 0 => self.say(speaker, json, context),
-            _ => context.warn(Warning::BadField),
+            // One block without its array, as some gateways write it; what is no block is looked at as it stands.
+            Value::Object(json) if depth == 0 => {
+                context.warn(Warning::BadField);
+                match parse::<Block<'e>>(json) {
+                    Ok(block) if !block.kind.or(block.text).is_absent() => {
+                        self.block_at(&block, speaker, depth, context);
+                    }
+                    _ => self.say(speaker, json, context),
+                }
+            }
+            // The result of a tool that the provider runs, or blocks too deep in blocks.
+            Value::Array(json) | Value::Object(json) => self.say(speaker, json, context),
+            Value::Number(_) | Value::Bool => context.lose(Warning::BadField),
         }
     }
 
@@ -181,11 +193,14 @@ impl<'e> Dialogue<'e> {
             kind if kind.ends_with("tool_result") => return self.result(block, depth, context),
             _ => {
                 context.warn(Warning::UnknownPart);
-                let text = context.text_or_json(block.text.or(block.content)).unwrap_or_default();
+                let said = block.text.or(block.content);
+                // What else it may hold stands in fields that nobody knows.
+                context.is_cut |= said.is_absent();
+                let text = context.text_or_json(said).unwrap_or_default();
                 return self.push(speaker.role, speaker.part(text), context);
             }
         };
-        let text = context.text(said).unwrap_or_default();
+        let text = context.text_or_json(said).unwrap_or_default();
         self.push(speaker.role, speaker.part(text), context);
     }
 
@@ -207,13 +222,13 @@ impl<'e> Dialogue<'e> {
     fn document(&mut self, block: &Block<'e>, depth: usize, context: &mut Context<'e>) {
         let name = context.identifier(block.title);
         let speaker = Speaker { name, ..Speaker::new(Role::Document) };
-        if let Some(about) = context.text(block.context) {
+        if let Some(about) = context.text_or_json(block.context) {
             self.say(speaker, about, context);
         }
         let source = media_of(block.source, context);
         match source.kind.json() {
             "\"text\"" => {
-                let text = context.text(source.data).unwrap_or_default();
+                let text = context.text_or_json(source.data).unwrap_or_default();
                 self.push(Role::Document, speaker.part(text), context);
             }
             "\"content\"" => self.content_at(source.content, speaker, depth + 1, context),
@@ -223,8 +238,9 @@ impl<'e> Dialogue<'e> {
                 self.push(Role::Document, blob, context);
             }
         }
-        if let Value::Text(_) = block.source.value() {
-            let found_at = context.text(block.source).unwrap_or_default();
+        // Where a search found it. What is no media and no text either is looked at as it stands.
+        if !matches!(block.source.value(), Value::Object(_)) {
+            let found_at = context.text_or_json(block.source).unwrap_or_default();
             self.say(speaker, found_at, context);
         }
     }
@@ -246,7 +262,8 @@ impl<'e> Dialogue<'e> {
         for tool in tools.items {
             match tool {
                 Nested::Is(tool) => self.tool(tool, context),
-                Nested::Absent | Nested::Bad => context.warn(Warning::BadField),
+                Nested::Absent => context.warn(Warning::BadField),
+                Nested::Bad => context.lose(Warning::BadField),
             }
         }
         self.end(context);
@@ -254,7 +271,7 @@ impl<'e> Dialogue<'e> {
 
     fn tool(&mut self, mut tool: Tool<'e>, context: &mut Context<'e>) {
         if let Some(json) = tool.function.or(tool.custom).object() {
-            tool = parse(json).unwrap_or_else(|_| context.bad_field().unwrap_or_default());
+            tool = body_of(Some(json), context);
         }
         let name = context.identifier(tool.name.or(tool.server_label).or(tool.kind));
         let speaker = Speaker { name, ..Speaker::new(Role::Tool) };
@@ -270,12 +287,22 @@ impl<'e> Dialogue<'e> {
     }
 }
 
+/// Notes what a list of content leaves out.
 pub(super) fn note_list<T, const MAX: usize>(list: &List<T, MAX>, context: &mut Context<'_>) {
+    note_more(list, Warning::TooManyParts, context);
+}
+
+/// As [`note_list`], of messages.
+pub(super) fn note_messages<T, const MAX: usize>(list: &List<T, MAX>, context: &mut Context<'_>) {
+    note_more(list, Warning::TooManyMessages, context);
+}
+
+fn note_more<T, const MAX: usize>(list: &List<T, MAX>, more: Warning, context: &mut Context<'_>) {
     if list.bad {
-        context.warn(Warning::BadField);
+        context.lose(Warning::BadField);
     }
     if list.more {
-        context.warn(Warning::TooManyParts);
+        context.lose(more);
     }
 }
 
@@ -292,15 +319,17 @@ fn blob<'e>(block: &Block<'e>, context: &mut Context<'e>) -> Part<'e> {
     let media = match wrapped.value() {
         Value::Object(_) => media_of(wrapped, context),
         Value::Absent | Value::Text(_) => own(),
-        _ => context.bad_field().unwrap_or_default(),
+        _ => {
+            context.lose(Warning::BadField);
+            Media::default()
+        }
     };
     media.blob(context)
 }
 
 /// An object with media in it; anything else is left to its reader.
 fn media_of<'e>(leaf: Leaf<'e>, context: &mut Context<'e>) -> Media<'e> {
-    let Some(json) = leaf.object() else { return Media::default() };
-    parse(json).unwrap_or_else(|_| context.bad_field().unwrap_or_default())
+    body_of(leaf.object(), context)
 }
 
 impl<'e> Media<'e> {
@@ -324,8 +353,9 @@ impl<'e> Media<'e> {
             }
         };
         let link = if url.starts_with("data:") { "" } else { url };
-        let texts = [self.transcript, self.filename, self.file_id].map(|leaf| context.text(leaf).unwrap_or_default());
-        let text = std::iter::once(link).chain(texts).find(|text| !text.is_empty()).unwrap_or_default();
+        let transcript = context.text_or_json(self.transcript).unwrap_or_default();
+        let names = [self.filename, self.file_id].map(|leaf| context.text(leaf).unwrap_or_default());
+        let text = [link, transcript].into_iter().chain(names).find(|text| !text.is_empty()).unwrap_or_default();
         let mut blob = part(PartKind::Blob, "", text);
         if !encoded.is_empty() {
             blob.bytes = base64_bytes(encoded);

@@ -18,7 +18,7 @@ use super::json::{Key, Keys, Leaf, List, Outline, Value, outline, parse, unescap
 use super::stream::Chunks;
 use super::{Format, anthropic, chat, responses};
 use crate::model::reject::{Reason, Reject};
-use crate::model::{ContentState, Interaction, Message, Warning};
+use crate::model::{Interaction, Message, Warning};
 
 /// How many chunks of a stream are asked for their dialect: the first one tells, unless it is a comment or an error.
 const CHUNKS_ASKED: usize = 16;
@@ -188,8 +188,7 @@ fn assemble<'e>(
     let host = context.text(capture.host).unwrap_or_default();
     let destination = context.destination(host);
     if request.is_err() || matches!(answer, Answer::Lost) {
-        context.is_cut = true;
-        context.warn(Warning::BadField);
+        context.lose(Warning::BadField);
     }
     let (body, fault) = match request {
         Ok(body) => (body, None),
@@ -222,7 +221,7 @@ fn assemble<'e>(
         output_tokens,
         status: context.small(capture.status).unwrap_or(0),
         latency_ms: context.small(capture.latency_ms),
-        content_state: content_state(&call.messages, context),
+        content_state: context.content_state(&call.messages),
         // Last: reading the fields above adds to it.
         warnings: context.warnings,
         messages: call.messages,
@@ -243,7 +242,10 @@ fn request_of<'e>(leaf: Leaf<'e>, keys: Keys, context: &mut Context<'e>) -> (Res
             let named = |reject: Reject| Reject { detail: format!("in `request`: {}", reject.detail), ..reject };
             (read.map_err(named), seen.keys)
         }
-        _ => (Ok(context.bad_field()), none),
+        _ => {
+            context.lose(Warning::BadField);
+            (Ok(None), none)
+        }
     }
 }
 
@@ -273,16 +275,16 @@ fn answer_of<'e>(leaf: Leaf<'e>, keys: Keys, context: &mut Context<'e>) -> (Answ
     }
 }
 
-/// A body as a whole. Of one that cannot be read nothing is left, and the interaction says so.
+/// A body, or an object with content in it. Of one that cannot be read nothing is left, and the interaction says so.
 pub(super) fn body_of<'e, T: Deserialize<'e> + Default>(json: Option<&'e str>, context: &mut Context<'e>) -> T {
     let Some(json) = json else { return T::default() };
     parse(json).unwrap_or_else(|_| {
-        context.is_cut = true;
-        context.bad_field().unwrap_or_default()
+        context.lose(Warning::BadField);
+        T::default()
     })
 }
 
-/// An object of a body; what is not one is noted and gives nothing.
+/// An object without content; one that cannot be read is noted and gives nothing.
 pub(super) fn object_of<'e, T: Deserialize<'e> + Default>(json: Option<&'e str>, context: &mut Context<'e>) -> T {
     let Some(json) = json else { return T::default() };
     parse(json).unwrap_or_else(|_| context.bad_field().unwrap_or_default())
@@ -413,16 +415,6 @@ impl<'e> Usage<'e> {
             context.warn(Warning::NoTokens);
         }
         [input.map(|input| cached.into_iter().fold(input, u64::saturating_add)), output]
-    }
-}
-
-/// What the capture shows of the content.
-fn content_state(messages: &[Message<'_>], context: &Context<'_>) -> ContentState {
-    let has_content = messages.iter().any(|message| !message.parts.is_empty());
-    match (context.is_cut, has_content) {
-        (true, _) => ContentState::Truncated,
-        (false, true) => ContentState::Full,
-        (false, false) => ContentState::Absent,
     }
 }
 

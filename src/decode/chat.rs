@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::blocks::{Media, note_list};
+use super::blocks::{Media, note_list, note_messages};
 use super::capture::{Answer, Call, Usage, body_of};
 use super::context::{Context, part};
 use super::dialogue::{Dialogue, Speaker};
@@ -151,12 +151,8 @@ pub(super) fn read<'e>(request: Option<&'e str>, answer: Answer<'e>, context: &m
     };
     let answers = choices.as_ref().map_or(response.choices.items.len(), BTreeMap::len);
     let mut dialogue = Dialogue::new(request.messages.items.len() + answers + 1, answers, context);
-    if request.messages.bad || response.choices.bad {
-        context.warn(Warning::BadField);
-    }
-    if request.messages.more || response.choices.more {
-        context.warn(Warning::TooManyMessages);
-    }
+    note_messages(&request.messages, context);
+    note_messages(&response.choices, context);
     dialogue.prompts(request.prompt, request.suffix, context);
     for message in request.messages.items {
         dialogue.message(Direction::Input, message, context);
@@ -166,7 +162,8 @@ pub(super) fn read<'e>(request: Option<&'e str>, answer: Answer<'e>, context: &m
     for choice in response.choices.items {
         match choice {
             Nested::Is(choice) => dialogue.choice(choice, context),
-            Nested::Absent | Nested::Bad => context.warn(Warning::BadField),
+            Nested::Absent => context.warn(Warning::BadField),
+            Nested::Bad => context.lose(Warning::BadField),
         }
     }
     choices.unwrap_or_default().into_values().for_each(|choice| choice.tell(&mut dialogue, context));
@@ -189,7 +186,11 @@ impl<'e> Dialogue<'e> {
         message: Nested<MessageWire<'e>>,
         context: &mut Context<'e>,
     ) {
-        let Nested::Is(wire) = message else { return context.warn(Warning::BadField) };
+        let wire = match message {
+            Nested::Is(wire) => wire,
+            Nested::Absent => return context.warn(Warning::BadField),
+            Nested::Bad => return context.lose(Warning::BadField),
+        };
         let role = role(wire.role, direction, context);
         self.begin(direction, role, context);
         let own = Speaker::new(role);
@@ -197,9 +198,13 @@ impl<'e> Dialogue<'e> {
         self.say_all(own, [wire.reasoning_content.or(wire.reasoning)], context);
         self.content(wire.content, speaker, context);
         self.say_all(own, [wire.refusal], context);
-        if let Nested::Is(audio) = wire.audio {
-            let blob = audio.blob(context);
-            self.push(role, blob, context);
+        match wire.audio {
+            Nested::Is(audio) => {
+                let blob = audio.blob(context);
+                self.push(role, blob, context);
+            }
+            Nested::Absent => {}
+            Nested::Bad => context.lose(Warning::BadField),
         }
         note_list(&wire.tool_calls, context);
         for call in wire.tool_calls.items {
@@ -208,14 +213,14 @@ impl<'e> Dialogue<'e> {
         match wire.function_call {
             Nested::Is(function) => self.function("", &function, context),
             Nested::Absent => {}
-            Nested::Bad => context.warn(Warning::BadField),
+            Nested::Bad => context.lose(Warning::BadField),
         }
         self.end(context);
     }
 
     fn say_all<const N: usize>(&mut self, speaker: Speaker<'e>, leaves: [Leaf<'e>; N], context: &mut Context<'e>) {
         for leaf in leaves {
-            let text = context.text(leaf).unwrap_or_default();
+            let text = context.text_or_json(leaf).unwrap_or_default();
             self.say(speaker, text, context);
         }
     }
@@ -230,11 +235,15 @@ impl<'e> Dialogue<'e> {
     }
 
     fn tool_call(&mut self, call: Nested<CallWire<'e>>, context: &mut Context<'e>) {
-        let Nested::Is(call) = call else { return context.warn(Warning::BadField) };
+        let call = match call {
+            Nested::Is(call) => call,
+            Nested::Absent => return context.warn(Warning::BadField),
+            Nested::Bad => return context.lose(Warning::BadField),
+        };
         let id = context.identifier(call.id);
         match (call.function, call.custom) {
             (Nested::Is(function), _) | (_, Nested::Is(function)) => self.function(id, &function, context),
-            _ => context.warn(Warning::UnknownPart),
+            _ => context.lose(Warning::UnknownPart),
         }
     }
 
@@ -257,14 +266,14 @@ impl<'e> Dialogue<'e> {
     fn prompts(&mut self, prompt: Leaf<'e>, suffix: Leaf<'e>, context: &mut Context<'e>) {
         let prompts: Prompts<'e> = match prompt.value() {
             Value::Absent => List::default(),
-            Value::Array(json) => parse(json).unwrap_or_default(),
+            Value::Array(json) => parse(json).unwrap_or(List { bad: true, ..List::default() }),
             _ => List { items: vec![prompt], ..List::default() },
         };
-        if prompts.more {
-            context.warn(Warning::TooManyMessages);
-        }
+        note_messages(&prompts, context);
         for prompt in prompts.items.into_iter().chain(Some(suffix)) {
-            if let Some(text) = context.text(prompt).filter(|text| !text.is_empty()) {
+            if !matches!(prompt.value(), Value::Absent | Value::Text(_)) {
+                context.lose(Warning::BadField);
+            } else if let Some(text) = context.text(prompt).filter(|text| !text.is_empty()) {
                 self.begin(Direction::Input, Role::User, context);
                 self.say(Speaker::new(Role::User), text, context);
                 self.end(context);
@@ -318,7 +327,7 @@ fn streamed<'e>(chunks: Chunks<'e>, context: &mut Context<'e>) -> (Response<'e>,
             continue;
         }
         let Ok(chunk) = parse::<Response<'e>>(chunk) else {
-            context.warn(Warning::BadField);
+            context.lose(Warning::BadField);
             continue;
         };
         is_error |= !chunk.error.is_absent();
@@ -329,14 +338,14 @@ fn streamed<'e>(chunks: Chunks<'e>, context: &mut Context<'e>) -> (Response<'e>,
         note_list(&chunk.choices, context);
         for choice in chunk.choices.items {
             let Nested::Is(choice) = choice else {
-                context.warn(Warning::BadField);
+                context.lose(Warning::BadField);
                 continue;
             };
             let index = context.small(choice.index).unwrap_or(0);
             if choices.len() < limits::MESSAGES_PER_INTERACTION || choices.contains_key(&index) {
                 choices.entry(index).or_default().add(choice, context);
             } else {
-                context.warn(Warning::TooManyMessages);
+                context.lose(Warning::TooManyMessages);
             }
         }
     }
@@ -356,25 +365,32 @@ impl<'e> Streamed<'e> {
         let delta = match (choice.delta, choice.message) {
             (Nested::Is(delta), _) | (_, Nested::Is(delta)) => delta,
             (Nested::Absent, Nested::Absent) => return,
-            _ => return context.warn(Warning::BadField),
+            _ => return context.lose(Warning::BadField),
         };
         self.role = self.role.or(delta.role);
         self.reasoning.add(delta.reasoning_content.or(delta.reasoning), context);
         self.content.add(delta.content, context);
         self.refusal.add(delta.refusal, context);
-        if let Nested::Is(audio) = delta.audio {
-            self.audio_bytes += audio.encoded_bytes(context);
-            self.transcript.add(audio.transcript(), context);
+        match delta.audio {
+            Nested::Is(audio) => {
+                self.audio_bytes += audio.encoded_bytes(context);
+                self.transcript.add(audio.transcript(), context);
+            }
+            Nested::Absent => {}
+            Nested::Bad => context.lose(Warning::BadField),
         }
         note_list(&delta.tool_calls, context);
         for call in delta.tool_calls.items {
             match call {
                 Nested::Is(call) => self.add_call(call, context),
-                Nested::Absent | Nested::Bad => context.warn(Warning::BadField),
+                Nested::Absent => context.warn(Warning::BadField),
+                Nested::Bad => context.lose(Warning::BadField),
             }
         }
-        if let Nested::Is(function) = delta.function_call {
-            self.function.get_or_insert_default().add(&function, context);
+        match delta.function_call {
+            Nested::Is(function) => self.function.get_or_insert_default().add(&function, context),
+            Nested::Absent => {}
+            Nested::Bad => context.lose(Warning::BadField),
         }
     }
 
@@ -386,14 +402,14 @@ impl<'e> Streamed<'e> {
             last => last.map_or(0, |last| last.saturating_add(1)),
         });
         if self.calls.len() >= limits::PARTS_PER_MESSAGE && !self.calls.contains_key(&index) {
-            return context.warn(Warning::TooManyParts);
+            return context.lose(Warning::TooManyParts);
         }
         let own = self.calls.entry(index).or_default();
         own.id = own.id.or(call.id);
         match (call.function, call.custom) {
             (Nested::Is(function), _) | (_, Nested::Is(function)) => own.add(&function, context),
             (Nested::Absent, Nested::Absent) => {}
-            _ => context.warn(Warning::BadField),
+            _ => context.lose(Warning::BadField),
         }
     }
 

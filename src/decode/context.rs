@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::json::{Leaf, Value, unescape};
 use crate::limits;
-use crate::model::{Destination, Event, Part, PartKind, Principal, PrincipalKind, Raw, Warning, Warnings};
+use crate::model::{
+    ContentState, Destination, Event, Message, Part, PartKind, Principal, PrincipalKind, Raw, Warning, Warnings,
+};
 
 /// What stands at the end of an identifier that was cut.
 const CUT_MARK: char = '…';
@@ -38,10 +40,25 @@ impl<'e> Context<'e> {
         self.warnings.add(warning);
     }
 
+    /// Notes content that is passed over: nothing of which text is missing is called full.
+    pub(super) fn lose(&mut self, warning: Warning) {
+        self.is_cut = true;
+        self.warn(warning);
+    }
+
     /// Notes that a stream ends before its end.
     pub(super) fn cut_stream(&mut self) {
-        self.is_cut = true;
-        self.warn(Warning::StreamTruncated);
+        self.lose(Warning::StreamTruncated);
+    }
+
+    /// What was seen of the content.
+    pub(super) fn content_state(&self, messages: &[Message<'_>]) -> ContentState {
+        let has_content = messages.iter().any(|message| !message.parts.is_empty());
+        match (self.is_cut, has_content) {
+            (true, _) => ContentState::Truncated,
+            (false, true) => ContentState::Full,
+            (false, false) => ContentState::Absent,
+        }
     }
 
     pub(super) fn bad_field<T>(&mut self) -> Option<T> {
@@ -63,11 +80,17 @@ impl<'e> Context<'e> {
         }
     }
 
-    /// A string, or the JSON text of an object or array: arguments and results come as either.
+    /// Content: a string, or the JSON text of an object or array. Arguments and results come as either, and what
+    /// should be a string is looked at as it stands when it is none.
     pub(super) fn text_or_json(&mut self, leaf: Leaf<'e>) -> Option<&'e str> {
         match leaf.value() {
+            Value::Absent => None,
+            Value::Text(token) => Some(unescape(token, self.arena)),
             Value::Array(json) | Value::Object(json) => Some(json),
-            _ => self.text(leaf),
+            Value::Number(_) | Value::Bool => {
+                self.lose(Warning::BadField);
+                None
+            }
         }
     }
 

@@ -69,7 +69,7 @@ impl<'e> Dialogue<'e> {
     /// Adds a part to the turn, spoken by `role`.
     pub(super) fn push(&mut self, role: Role, part: Part<'e>, context: &mut Context<'e>) {
         if self.parts == limits::PARTS_PER_MESSAGE {
-            return context.warn(Warning::TooManyParts);
+            return context.lose(Warning::TooManyParts);
         }
         if role != self.current.role {
             let next = Message { direction: self.current.direction, role, parts: context.list(1) };
@@ -111,7 +111,7 @@ impl<'e> Dialogue<'e> {
     fn store(&mut self, message: Message<'e>, context: &mut Context<'e>) {
         let free = if message.direction == Direction::Input { self.reserved } else { 0 };
         if self.messages.len() + free >= limits::MESSAGES_PER_INTERACTION {
-            return context.warn(Warning::TooManyMessages);
+            return context.lose(Warning::TooManyMessages);
         }
         self.messages.push(message);
     }

@@ -6,6 +6,7 @@
 use bumpalo::collections::Vec as ArenaVec;
 use serde::Deserialize;
 
+use super::blocks::{note_list, note_messages};
 use super::context::{Context, Named, part};
 use super::json::{Key, Keys, Leaf, List, Nested, Value, parse};
 use crate::limits;
@@ -220,16 +221,16 @@ fn usage<'e>(wire: Nested<UsageWire<'e>>, context: &mut Context<'e>) -> [Option<
     tokens
 }
 
-/// As given, else by whether there is content at all.
+/// As given, else by what there is of the content. Who says `full` cannot know what was passed over here.
 fn content_state<'e>(leaf: Leaf<'e>, messages: &[Message<'e>], context: &mut Context<'e>) -> ContentState {
     if let Some(name) = context.text(leaf) {
         match ContentState::from_name(name) {
+            Some(ContentState::Full) if context.is_cut => return ContentState::Truncated,
             Some(state) => return state,
             None => context.warn(Warning::BadField),
         }
     }
-    let has_content = messages.iter().any(|message| !message.parts.is_empty());
-    if has_content { ContentState::Full } else { ContentState::Absent }
+    context.content_state(messages)
 }
 
 fn messages<'e>(
@@ -241,21 +242,22 @@ fn messages<'e>(
     if input.len() + output.len() > limits::MESSAGES_PER_INTERACTION {
         // The answer is kept: it is short, and nothing else repeats it.
         input.truncate(limits::MESSAGES_PER_INTERACTION - output.len());
-        context.warn(Warning::TooManyMessages);
+        context.lose(Warning::TooManyMessages);
     }
     let mut messages = context.list(input.len() + output.len());
     for (direction, wires) in [(Direction::Input, input), (Direction::Output, output)] {
         for wire in wires {
             match wire {
                 Nested::Is(wire) => push_message(&mut messages, direction, wire, context),
-                Nested::Absent | Nested::Bad => context.warn(Warning::BadField),
+                Nested::Absent => context.warn(Warning::BadField),
+                Nested::Bad => context.lose(Warning::BadField),
             }
         }
     }
     if messages.len() > limits::MESSAGES_PER_INTERACTION {
         // Messages with documents became several.
         messages.truncate(limits::MESSAGES_PER_INTERACTION);
-        context.warn(Warning::TooManyMessages);
+        context.lose(Warning::TooManyMessages);
     }
     messages
 }
@@ -264,14 +266,12 @@ fn content<'e>(content: Nested<Content<'e>>, context: &mut Context<'e>) -> Vec<N
     let Content { messages } = match content {
         Nested::Is(content) => content,
         Nested::Absent => return Vec::new(),
-        Nested::Bad => return context.bad_field().unwrap_or_default(),
+        Nested::Bad => {
+            context.lose(Warning::BadField);
+            return Vec::new();
+        }
     };
-    if messages.bad {
-        context.warn(Warning::BadField);
-    }
-    if messages.more {
-        context.warn(Warning::TooManyMessages);
-    }
+    note_messages(&messages, context);
     messages.items
 }
 
@@ -294,9 +294,17 @@ fn push_message<'e>(
         }
         Value::Array(json) => match parse::<Parts<'e>>(json) {
             Ok(list) => read_parts(list, role, &mut parts, context),
-            Err(_) => context.warn(Warning::BadField),
+            Err(_) => context.lose(Warning::BadField),
         },
-        _ => context.warn(Warning::BadField),
+        Value::Object(json) => {
+            context.warn(Warning::BadField);
+            // One part without its array; what is none is looked at as it stands.
+            match parse::<PartWire<'e>>(json) {
+                Ok(wire) if !wire.kind.or(wire.text).is_absent() => parts.push(read_part(wire, role, context)),
+                _ => parts.push((role, part(PartKind::Text, "", json))),
+            }
+        }
+        Value::Number(_) | Value::Bool => context.lose(Warning::BadField),
     }
     push_runs(messages, direction, role, parts, context);
 }
@@ -335,13 +343,12 @@ fn role<'e>(leaf: Leaf<'e>, direction: Direction, context: &mut Context<'e>) -> 
 }
 
 fn read_parts<'e>(list: Parts<'e>, role: Role, parts: &mut ArenaVec<'e, (Role, Part<'e>)>, context: &mut Context<'e>) {
-    if list.more {
-        context.warn(Warning::TooManyParts);
-    }
+    note_list(&list, context);
     for wire in list.items {
         match wire {
             Nested::Is(wire) => parts.push(read_part(wire, role, context)),
-            Nested::Absent | Nested::Bad => context.warn(Warning::BadField),
+            Nested::Absent => context.warn(Warning::BadField),
+            Nested::Bad => context.lose(Warning::BadField),
         }
     }
 }
@@ -350,7 +357,7 @@ fn read_part<'e>(wire: PartWire<'e>, role: Role, context: &mut Context<'e>) -> (
     let name = context.identifier(wire.name);
     let kind = context.text(wire.kind).unwrap_or_default();
     match kind {
-        "text" => (role, part(PartKind::Text, name, context.text(wire.text).unwrap_or_default())),
+        "text" => (role, part(PartKind::Text, name, context.text_or_json(wire.text).unwrap_or_default())),
         "tool_call" => {
             let text = context.text_or_json(wire.arguments).unwrap_or_default();
             (role, part(PartKind::ToolCall, name, text))
@@ -360,18 +367,19 @@ fn read_part<'e>(wire: PartWire<'e>, role: Role, context: &mut Context<'e>) -> (
             (role, part(PartKind::ToolResult, name, text))
         }
         "document" => {
-            let text = context.text(wire.text).unwrap_or_default();
+            let text = context.text_or_json(wire.text).unwrap_or_default();
             (Role::Document, part(PartKind::Text, name, text))
         }
         "blob" => {
-            let mut blob = part(PartKind::Blob, name, context.text(wire.text).unwrap_or_default());
+            let mut blob = part(PartKind::Blob, name, context.text_or_json(wire.text).unwrap_or_default());
             blob.bytes = context.number(wire.bytes).unwrap_or(blob.bytes);
             (role, blob)
         }
         _ => {
             // Whatever it is, its text is looked at rather than lost.
             context.warn(Warning::UnknownPart);
-            let leaf = if wire.text.is_absent() { wire.content } else { wire.text };
+            let leaf = wire.text.or(wire.content);
+            context.is_cut |= leaf.is_absent();
             (role, part(PartKind::Text, name, context.text_or_json(leaf).unwrap_or_default()))
         }
     }

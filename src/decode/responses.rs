@@ -11,7 +11,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::blocks::base64_bytes;
+use super::blocks::{base64_bytes, note_messages};
 use super::capture::{Answer, Call, Usage, body_of, object_of};
 use super::chat::role;
 use super::context::{Context, part};
@@ -213,24 +213,20 @@ impl<'e> Dialogue<'e> {
     }
 
     fn list(&mut self, items: Items<'e>, direction: Direction, context: &mut Context<'e>) {
-        if items.bad {
-            context.warn(Warning::BadField);
-        }
-        if items.more {
-            context.warn(Warning::TooManyMessages);
-        }
+        note_messages(&items, context);
         for item in items.items {
             match item.value() {
                 Value::Object(json) => self.item(json, direction, context),
                 // What is to be embedded; lists of tokens are no text.
                 Value::Text(_) => self.input(context.text(item).unwrap_or_default(), context),
-                _ => context.warn(Warning::BadField),
+                Value::Absent => context.warn(Warning::BadField),
+                _ => context.lose(Warning::BadField),
             }
         }
     }
 
     fn item(&mut self, json: &'e str, direction: Direction, context: &mut Context<'e>) {
-        let item: Item<'e> = object_of(Some(json), context);
+        let item: Item<'e> = body_of(Some(json), context);
         let kind = context.text(item.kind).unwrap_or("message");
         match kind {
             "message" => {
@@ -343,13 +339,13 @@ fn streamed<'e>(chunks: Chunks<'e>, context: &mut Context<'e>) -> (Response<'e>,
     let mut is_over = false;
     for chunk in chunks.filter(|chunk| !is_done(chunk)) {
         let Ok(chunk) = parse::<Chunk<'e>>(chunk) else {
-            context.warn(Warning::BadField);
+            context.lose(Warning::BadField);
             continue;
         };
         let kind = context.text(chunk.kind).unwrap_or_default();
         match kind {
             "response.created" | "response.completed" | "response.incomplete" | "response.failed" => {
-                response = object_of(chunk.response.object(), context);
+                response = body_of(chunk.response.object(), context);
                 is_over = kind != "response.created";
             }
             "error" => is_over = true,
@@ -384,7 +380,7 @@ fn add<'e>(items: &mut StreamedItems<'e>, kind: &str, chunk: Chunk<'e>, context:
     };
     let index = context.small(chunk.output_index).unwrap_or(0);
     if items.len() >= limits::MESSAGES_PER_INTERACTION && !items.contains_key(&index) {
-        return context.warn(Warning::TooManyMessages);
+        return context.lose(Warning::TooManyMessages);
     }
     let own = items.entry(index).or_default();
     let Some(section) = section else {
@@ -394,7 +390,7 @@ fn add<'e>(items: &mut StreamedItems<'e>, kind: &str, chunk: Chunk<'e>, context:
     };
     let place = context.small(chunk.content_index.or(chunk.summary_index)).unwrap_or(0);
     if own.texts.len() >= limits::PARTS_PER_MESSAGE && !own.texts.contains_key(&(section, place)) {
-        return context.warn(Warning::TooManyParts);
+        return context.lose(Warning::TooManyParts);
     }
     own.texts.entry((section, place)).or_default().add(chunk.delta, context);
 }
@@ -404,7 +400,7 @@ impl<'e> Streamed<'e> {
         if let Some(json) = self.item.object().filter(|_| self.is_finished || self.texts.is_empty()) {
             return dialogue.item(json, Direction::Output, context);
         }
-        let item: Item<'e> = object_of(self.item.object(), context);
+        let item: Item<'e> = body_of(self.item.object(), context);
         let role = role(item.role, Direction::Output, context);
         dialogue.begin(Direction::Output, role, context);
         for ((section, _), pieces) in self.texts {

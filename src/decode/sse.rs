@@ -62,8 +62,11 @@ impl<'e> Iterator for Events<'e> {
                 (Data::None, true) => return Some(line),
                 (Data::None, false) => false,
                 (_, _) if line.is_empty() => break,
-                (Data::Line(one), is_bare) => (is_bare || is_bare_data(line)) && outline(one).is_whole(one),
-                (Data::Lines(_), _) => false,
+                // It can be no line of this data, however torn that is.
+                (_, true) => true,
+                // Measured once: it is whole and given out, or becomes several lines.
+                (Data::Line(one), false) => is_bare_data(line) && outline(one).is_whole(one),
+                (Data::Lines(_), false) => false,
             };
             if is_new {
                 self.rest = before;
@@ -110,7 +113,7 @@ fn is_bare(line: &str) -> bool {
 }
 
 /// Whether a line begins an event of its own, should the line before be one. Looked at only while there is one line,
-/// so that data of many lines is never measured again and again.
+/// which is measured then; every other line must not come so far, or a torn one would be measured for each of them.
 fn is_bare_data(line: &str) -> bool {
     value_of(line).is_some_and(is_bare)
 }
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn events_have_data() {
-        let table: [(&str, &[&str]); 16] = [
+        let table: [(&str, &[&str]); 18] = [
             ("", &[]),
             ("\n\n\r\r\n", &[]),
             ("data: a\n\ndata: b\n\n", &["a", "b"]),
@@ -141,6 +144,8 @@ mod tests {
             ("data: {\ndata: {\ndata: }}\n\n", &["{\n{\n}}"]),
             ("{\"a\":1}\n{\"a\":2}\n[DONE]", &["{\"a\":1}", "{\"a\":2}", "[DONE]"]),
             ("data: {}\n{}\n\n", &["{}", "{}"]),
+            ("data: {\"torn\": \"\n{}\n[DONE]\n", &["{\"torn\": \"", "{}", "[DONE]"]),
+            ("data: {\"a\":\ndata: 1}\n{}\n\n", &["{\"a\":\n1}", "{}"]),
             ("data: é\u{2028}x\n\n", &["é\u{2028}x"]),
             ("data: {\"torn\": \"\n\ndata: {}\n\n", &["{\"torn\": \"", "{}"]),
         ];

@@ -10,6 +10,7 @@
 use bumpalo::Bump;
 use memchr::memchr;
 
+use super::blocks::note_list;
 use super::context::Context;
 use super::json::{Leaf, List, Value, parse, unescape};
 use super::sse::{DONE, Events};
@@ -37,12 +38,7 @@ impl<'e> Chunks<'e> {
     /// Of the JSON of an array, of objects or of strings.
     pub(super) fn of_array(json: &'e str, context: &mut Context<'e>) -> Self {
         let array: Array<'e> = parse(json).unwrap_or(List { bad: true, ..List::default() });
-        if array.bad {
-            context.warn(Warning::BadField);
-        }
-        if array.more {
-            context.warn(Warning::TooManyParts);
-        }
+        note_list(&array, context);
         if array.items.iter().any(|item| matches!(item.value(), Value::Text(_))) {
             return Chunks::of_text(joined(&array.items, json.len(), context), context.arena);
         }
@@ -74,7 +70,7 @@ fn joined<'e>(items: &[Leaf<'e>], json_bytes: usize, context: &mut Context<'e>) 
         })
     };
     if tokens().count() < items.len() {
-        context.warn(Warning::BadField);
+        context.lose(Warning::BadField);
     }
     // Two escaped line feeds take four bytes, as the quotes, comma and space round a string at least nearly do.
     let end = if tokens().any(has_line_end) { "" } else { "\\n\\n" };
@@ -108,12 +104,12 @@ fn token_has(token: &[u8], at: usize, code: &str) -> bool {
 pub(super) struct Pieces<'e>(Vec<&'e str>);
 
 impl<'e> Pieces<'e> {
-    /// Appends what a chunk adds; anything but a string is noted and passed over.
+    /// Appends what a chunk adds; anything but a string is lost.
     pub(super) fn add(&mut self, leaf: Leaf<'e>, context: &mut Context<'e>) {
         match leaf.value() {
             Value::Absent | Value::Text("") => {}
             Value::Text(token) => self.0.push(token),
-            _ => context.warn(Warning::BadField),
+            _ => context.lose(Warning::BadField),
         }
     }
 

@@ -402,6 +402,7 @@ fn messages_and_parts_are_bounded_and_answers_kept() {
             assert_eq!(interaction.messages.len(), limits::MESSAGES_PER_INTERACTION);
             assert_eq!(interaction.messages.last().map(|message| message.direction), Some(Direction::Output));
             assert!(interaction.warnings.iter().any(|warning| warning == Warning::TooManyMessages));
+            assert_eq!(interaction.content_state, ContentState::Truncated);
         })
         .unwrap();
     }
@@ -412,8 +413,59 @@ fn messages_and_parts_are_bounded_and_answers_kept() {
             let interaction = &decoded.interactions[0];
             assert_eq!(interaction.messages[0].parts.len(), limits::PARTS_PER_MESSAGE);
             assert!(interaction.warnings.iter().any(|warning| warning == Warning::TooManyParts));
+            assert_eq!(interaction.content_state, ContentState::Truncated);
         })
         .unwrap();
+    }
+}
+
+/// What is passed over is never called full, in whichever dialect.
+#[test]
+fn content_that_is_passed_over_is_told() {
+    let openai =
+        |message: &str| format!(r#"{{"request": {{"messages": [{{"role": "user", "content": "x"}}, {message}]}}}}"#);
+    let native = |message: &str| {
+        format!(
+            r#"{{"weir_schema": 1, "content_state": "full", "input": {{"messages": [{{"role": "user", "content": "x"}}, {message}]}}}}"#
+        )
+    };
+    let messages = [
+        r#""bare""#,
+        "[7]",
+        r#"{"role": "user", "content": 7}"#,
+        r#"{"role": "user", "content": ["bare"]}"#,
+        r#"{"role": "user", "content": [{"type": "text", "text": true}]}"#,
+        r#"{"role": "user", "content": [{"type": "novelty", "song": "x"}]}"#,
+    ];
+    let mut texts: Vec<String> = messages.iter().flat_map(|message| [openai(message), native(message)]).collect();
+    let message = r#"{"role": "assistant", "content": "y", "#;
+    texts.extend(
+        [
+            r#""tool_calls": "f"}"#,
+            r#""tool_calls": ["f"]}"#,
+            r#""tool_calls": [{"id": "i"}]}"#,
+            r#""function_call": "f"}"#,
+            r#""audio": "f"}"#,
+        ]
+        .map(|rest| openai(&format!("{message}{rest}"))),
+    );
+    texts.extend([
+        r#"{"weir_schema": 1, "input": {"messages": [{"role": "user", "content": "x"}]}, "output": "bare"}"#.to_owned(),
+        r#"{"request": {"messages": [{"role": "user", "content": "x"}], "tools": "f"}}"#.to_owned(),
+        r#"{"request": {"model": "m", "prompt": ["x", [1, 2]]}}"#.to_owned(),
+        r#"{"request": {"input": ["x", 7]}}"#.to_owned(),
+        r#"{"request": 7, "response": {"object": "chat.completion", "choices": [{"message": {"content": "y"}}]}}"#.to_owned(),
+        r#"{"request": {"messages": [{"role": "user", "content": "x"}]}, "response": {"choices": ["y"]}}"#.to_owned(),
+        r#"{"request": {"input": "x"}, "response": [{"type": "response.output_text.delta", "delta": {"a": 1}}, {"type": "response.completed"}]}"#.to_owned(),
+        r#"{"request": {"input": "x"}, "response": "data: {\"type\": \"response.created\"}\n\ndata: torn\n\ndata: {\"type\": \"response.completed\"}\n\n"}"#.to_owned(),
+        r#"{"request": {"messages": [{"role": "user", "content": "x"}]}, "response": "data: {\"type\": \"message_start\"}\n\ndata: torn\n\ndata: {\"type\": \"message_stop\"}\n\n"}"#.to_owned(),
+    ]);
+    for text in texts {
+        with(text.as_bytes(), |decoded| {
+            let [interaction] = &decoded.interactions[..] else { panic!("one interaction") };
+            assert_eq!(interaction.content_state, ContentState::Truncated, "{text}");
+        })
+        .unwrap_or_else(|reject| panic!("{reject:?}: {text}"));
     }
 }
 
@@ -471,7 +523,7 @@ fn dialects_are_told_by_their_keys() {
             "anthropic full s(s) u(x)",
         ),
         (r#"{"model": "m", "instructions": "s", "input": "x"}"#, "openai full s(s) u(x)"),
-        (r#"{"model": "m", "input": ["x", "y", [1]]}"#, "openai full !bad_field u(x) u(y)"),
+        (r#"{"model": "m", "input": ["x", "y", [1]]}"#, "openai truncated !bad_field u(x) u(y)"),
         (r#"{"model": "m", "prompt": "x", "suffix": "z"}"#, "openai full u(x) u(z)"),
         (
             r#"{"request": {"messages": [{"role": "user", "content": "x"}]}, "host": "api.anthropic.com"}"#,
@@ -538,7 +590,7 @@ fn streams_that_break_off_or_fail() {
         ),
         (
             r#"[{"choices": [{"delta": {"content": 7}}, 8]}, 9, {"choices": [{"delta": {"content": "y"}, "finish_reason": "stop"}]}]"#,
-            "openai full !bad_field u(x) A(y)",
+            "openai truncated !bad_field u(x) A(y)",
         ),
         (
             r#"[{"type": "content_block_start", "content_block": {"type": "text", "text": "y"}}, {"type": "error", "error": {"type": "overloaded_error"}}]"#,
@@ -550,7 +602,11 @@ fn streams_that_break_off_or_fail() {
         ),
         (
             r#"[{"type": "content_block_delta", "delta": {"type": "citations_delta", "citation": {}}}, {"type": "message_stop"}]"#,
-            "anthropic full !unknown_part u(x) A()",
+            "anthropic truncated !unknown_part u(x) A()",
+        ),
+        (
+            r#""data: {\"type\": \"content_block_start\", \"content_block\": {\"type\": \"text\", \"text\": \"y\"}}\n\ndata: {\"type\": \"message_stop\"}\n\ndata: [DONE]\n\n""#,
+            "anthropic full u(x) A(y)",
         ),
         // Calls without an index, as some gateways send them: an id begins the next.
         (
@@ -614,6 +670,22 @@ fn what_stands_in_messages() {
             "anthropic full u(https://p.example/a|)",
         ),
         (r#"[{"type": "novelty", "content": "x"}]"#, "anthropic full !unknown_part u(x)"),
+        (r#"[{"type": "novelty", "song": "x"}, "y"]"#, "anthropic truncated !bad_field !unknown_part u()"),
+        // One block without its array.
+        (r#"{"type": "text", "text": "x"}"#, "anthropic full !bad_field u(x)"),
+        (
+            r#"{"type": "tool_result", "content": {"type": "text", "text": "r"}}"#,
+            r#"anthropic full !bad_field t({"type": "text", "text": "r"})"#,
+        ),
+        (r#"{"text": {"value": "x"}}"#, r#"anthropic full !bad_field !unknown_part u({"value": "x"})"#),
+        (r#"{"song": "x"}"#, r#"anthropic full !bad_field u({"song": "x"})"#),
+        (
+            r#"[{"type": "text", "text": {"value": "x"}}, {"type": "text", "text": "y"}]"#,
+            r#"anthropic full u({"value": "x"}|y)"#,
+        ),
+        // Passed over, so that it is not called full.
+        ("17", "anthropic truncated !bad_field u()"),
+        (r#"[{"type": "text", "text": 17}, {"type": "text", "text": "y"}]"#, "anthropic truncated !bad_field u(|y)"),
     ];
     for (content, expected) in table {
         assert_eq!(told(&anthropic(content)), expected, "{content}");
@@ -621,7 +693,7 @@ fn what_stands_in_messages() {
     assert_told(&[
         (
             r#"{"model": "m", "messages": [], "tools": [{"function": {"name": "f", "description": "d", "parameters": {"a": 1}}}, 3]}"#,
-            r#"openai full !bad_field t(fd|f{"a": 1})"#,
+            r#"openai truncated !bad_field t(fd|f{"a": 1})"#,
         ),
         (r#"{"model": "m", "messages": [], "functions": [{"name": "f", "description": "d"}]}"#, "openai full t(fd)"),
         (
@@ -685,6 +757,7 @@ fn streams_are_bounded_and_take_no_longer_than_their_bytes() {
             assert!(interaction.messages.len() <= limits::MESSAGES_PER_INTERACTION);
             assert!(interaction.messages.iter().all(|message| message.parts.len() <= limits::PARTS_PER_MESSAGE));
             assert!(interaction.warnings.iter().any(|warning| warning == expected), "{expected}");
+            assert_eq!(interaction.content_state, ContentState::Truncated, "{expected}");
         })
         .unwrap();
     }
@@ -693,6 +766,8 @@ fn streams_are_bounded_and_take_no_longer_than_their_bytes() {
     let count = with(deltas.as_bytes(), |decoded| decoded.interactions[0].messages[0].parts[0].bytes);
     assert_eq!(count, Ok(60_000));
     assert_eq!(reason("data: {\n".repeat(400_000).as_bytes()), Reason::NoInteraction);
+    let torn = format!("data: {}\n{}", "[".repeat(2 << 20), "{\n".repeat(900_000));
+    assert_eq!(reason(torn.as_bytes()), Reason::NoInteraction);
     let nested = format!("data: {}\n\n", "{\"type\":\"tool_result\",\"content\":[".repeat(50_000));
     assert_eq!(reason(nested.as_bytes()), Reason::NoInteraction);
     let block = format!("{}{}", r#"{"type":"tool_result","content":["#.repeat(40_000), "]}".repeat(40_000));

@@ -7,6 +7,7 @@ use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
 use crate::rules::Rule;
 use aho_corasick::AhoCorasick;
 use regex_automata::meta;
+use std::sync::OnceLock;
 
 /// Memory of one rule's lazy automaton. The default of 2 MiB a rule would be 40 MiB a thread for twenty.
 const AUTOMATON_MAX_BYTES: usize = 512 << 10;
@@ -14,8 +15,8 @@ const AUTOMATON_MAX_BYTES: usize = 512 << 10;
 /// A rule that cannot be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    #[error("{file}: the pattern of rule `{rule}` is too large to compile ({reason}); shorten its repetitions")]
-    Pattern { file: String, rule: String, reason: String },
+    #[error("{file}: the words of rule `{rule}` are too many to compile ({reason}); shorten or drop some")]
+    Words { file: String, rule: String, reason: String },
     #[error("the anchors of all rules are too many to compile ({0}); shorten or drop some")]
     Anchors(String),
 }
@@ -23,7 +24,7 @@ pub enum CompileError {
 /// A rule as compiled.
 pub(super) struct Compiled {
     pub rule: Rule,
-    pub regex: meta::Regex,
+    regex: OnceLock<meta::Regex>,
     pub stop_words: Option<AhoCorasick>,
     pub context_words: Option<AhoCorasick>,
     /// One bit for each direction and role that the rule looks at.
@@ -42,12 +43,7 @@ pub(super) struct Paired {
 impl Compiled {
     pub fn new(rule: &Rule) -> Result<Compiled, CompileError> {
         let failed =
-            |reason: String| CompileError::Pattern { file: rule.file.clone(), rule: rule.info.id.clone(), reason };
-        let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES);
-        let regex = meta::Builder::new()
-            .configure(config)
-            .build_from_hir(&rule.shape.hir)
-            .map_err(|error| failed(error.to_string()))?;
+            |reason: String| CompileError::Words { file: rule.file.clone(), rule: rule.info.id.clone(), reason };
         let words = |words: &[String]| -> Result<Option<AhoCorasick>, CompileError> {
             if words.is_empty() {
                 return Ok(None);
@@ -56,7 +52,7 @@ impl Compiled {
             built.map(Some).map_err(|error| failed(error.to_string()))
         };
         Ok(Compiled {
-            regex,
+            regex: OnceLock::new(),
             stop_words: words(&rule.stop_words)?,
             context_words: context::searcher(rule.context.as_ref().map_or(&[], |context| &context.words))
                 .map_err(|error| failed(error.to_string()))?,
@@ -65,6 +61,17 @@ impl Compiled {
             rule: rule.clone(),
         })
     }
+
+    /// The pattern as an automaton. It is built when the rule first has a candidate: most rules of a process never do,
+    /// and to build all would take longer than everything else at its start.
+    pub fn regex(&self) -> &meta::Regex {
+        self.regex.get_or_init(|| build(&self.rule).expect("the size of its pattern was bounded when it was resolved"))
+    }
+}
+
+fn build(rule: &Rule) -> Result<meta::Regex, meta::BuildError> {
+    let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES).nfa_size_limit(None);
+    meta::Builder::new().configure(config).build_from_hir(&rule.shape.hir)
 }
 
 /// Links each rule to the one that it pairs with.

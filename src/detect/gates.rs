@@ -1,4 +1,4 @@
-//! Gates for rules without a literal: an `@`, or enough digits close together.
+//! Gates for rules without a literal: an `@`, enough digits close together, or a long stretch of token characters.
 //!
 //! Rules that digits gate are many (every country numbers its people), so that what they cost must not grow with
 //! their number. They are looked for together, in two classes: those whose matches are numbers only, and those with letters.
@@ -17,6 +17,7 @@ use super::anchors::touch;
 use super::compile::Compiled;
 use super::{Scratch, context};
 use crate::rules::Trigger;
+use crate::rules::pattern::is_token;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex_automata::hybrid::dfa::{Cache, DFA, OverlappingState};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
@@ -38,6 +39,20 @@ pub(super) struct Gates {
     words: Words,
     /// Rule and its longest match.
     at_sign: Vec<(u16, Option<usize>)>,
+    token: TokenGates,
+}
+
+/// Rules that wait for a long stretch of token characters. Such stretches are looked for once.
+struct TokenGates {
+    /// As long as the least that some rule waits for.
+    any: Run,
+    rules: Vec<TokenGate>,
+}
+
+struct TokenGate {
+    rule: u16,
+    bytes_min: usize,
+    longest_bytes: usize,
 }
 
 /// Rules whose runs are looked for together.
@@ -97,7 +112,12 @@ struct Nearby {
 impl Gates {
     pub fn new(rules: &[Compiled]) -> Gates {
         let [numbers, lettered] = [false, true].map(DigitGates::none);
-        let mut gates = Gates { digits: [numbers, lettered], words: Words::of(rules), at_sign: Vec::new() };
+        let mut gates = Gates {
+            digits: [numbers, lettered],
+            words: Words::of(rules),
+            at_sign: Vec::new(),
+            token: TokenGates::none(),
+        };
         for (index, compiled) in rules.iter().enumerate() {
             let shape = &compiled.rule.shape;
             match (&compiled.rule.trigger, shape.longest_bytes) {
@@ -109,6 +129,11 @@ impl Gates {
                     let gated = Gated::of(index, compiled, longest.unwrap_or(usize::MAX));
                     gates.digits[usize::from(lettered)].add(gated, run);
                 }
+                (Trigger::Token, longest) => gates.token.add(TokenGate {
+                    rule: index as u16,
+                    bytes_min: shape.token_min_bytes,
+                    longest_bytes: longest.expect("it was resolved so"),
+                }),
                 (Trigger::Anchors(_), _) => {}
             }
         }
@@ -123,6 +148,7 @@ impl Gates {
                 mark_at_signs(text, rule, longest_bytes, scratch);
             }
         }
+        self.token.mark(text.as_bytes(), |rule| rules[usize::from(rule)].applies & applies != 0, scratch);
         if self.digits.iter().all(|gates| gates.rules.is_empty()) {
             return;
         }
@@ -182,6 +208,35 @@ fn count_digits(text: &[u8]) -> usize {
     // Counts of so few bytes fit the width of the vector's lanes.
     let few = text.chunks(128);
     few.map(|few| usize::from(few.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>())).sum()
+}
+
+impl TokenGates {
+    fn none() -> TokenGates {
+        let holds = std::array::from_fn(|byte| is_token(byte as u8));
+        TokenGates { any: Run { holds: Box::new(holds), bytes_min: usize::MAX, digits_min: 0 }, rules: Vec::new() }
+    }
+
+    fn add(&mut self, gate: TokenGate) {
+        self.any.bytes_min = self.any.bytes_min.min(gate.bytes_min);
+        self.rules.push(gate);
+    }
+
+    /// A match has as many bytes of a stretch as its rule waits for, so it ends so far behind the stretch's start, and
+    /// begins so far before its end.
+    fn mark(&self, text: &[u8], applies: impl Fn(u16) -> bool, scratch: &mut Scratch) {
+        if self.rules.is_empty() {
+            return;
+        }
+        self.any.find(text, 0, text.len(), &mut |start, end| {
+            for TokenGate { rule, bytes_min, longest_bytes } in &self.rules {
+                if end - start >= *bytes_min && applies(*rule) {
+                    let from = (start + bytes_min).saturating_sub(*longest_bytes);
+                    let to = (end - bytes_min + longest_bytes).min(text.len());
+                    touch(*rule, scratch).add_window(from, to);
+                }
+            }
+        });
+    }
 }
 
 impl Gated {
@@ -341,7 +396,7 @@ impl Run {
     fn find(&self, text: &[u8], start: usize, end: usize, found: &mut impl FnMut(usize, usize)) {
         let ends_run = |byte: &u8| !self.holds[usize::from(*byte)];
         let mut at = start;
-        while let Some(shortest) = text[..end].get(at..at + self.bytes_min) {
+        while let Some(shortest) = text[..end].get(at..at.saturating_add(self.bytes_min)) {
             if let Some(last) = shortest.iter().rposition(ends_run) {
                 at += last + 1;
                 continue;

@@ -3,6 +3,9 @@
 //! the rules for secrets look at identifiers too, and what they are sure of is replaced by a mask and a keyed hash,
 //! under which the same caller stays the same caller.
 //!
+//! Without a key there is the mask alone, and callers with equal masks become one. A hash without a key would tell them
+//! apart, and whoever reads it could try guesses at the secret for as long as he likes; the configuration warns instead.
+//!
 //! Personal data is left: who a caller is, by name or address, is what an identifier is for.
 
 use super::compile::IDENTIFIERS;

@@ -35,6 +35,8 @@ struct Keywords {
     owners: Vec<Vec<usize>>,
     at_sign: Vec<usize>,
     digits: Vec<usize>,
+    /// Run always: gitleaks has no such gate.
+    token: Vec<usize>,
 }
 
 impl<'s> Naive<'s> {
@@ -105,11 +107,12 @@ fn value<'t>(pattern: &regex::Regex, text: &'t str, whole: regex::Match<'t>, gro
 impl Keywords {
     fn new<'r>(rules: impl Iterator<Item = &'r Rule>) -> Keywords {
         let (mut words, mut owners): (Vec<String>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
-        let (mut at_sign, mut digits) = (Vec::new(), Vec::new());
+        let (mut at_sign, mut digits, mut token) = (Vec::new(), Vec::new(), Vec::new());
         for (index, rule) in rules.enumerate() {
             match &rule.trigger {
                 Trigger::AtSign => at_sign.push(index),
                 Trigger::Digits => digits.push(index),
+                Trigger::Token => token.push(index),
                 Trigger::Anchors(anchors) => {
                     for anchor in anchors.iter().map(|anchor| anchor.to_ascii_lowercase()) {
                         match words.iter().position(|word| *word == anchor) {
@@ -128,12 +131,13 @@ impl Keywords {
             .kind(Some(AhoCorasickKind::DFA))
             .build(&words)
             .expect("the scanner was built of the same words");
-        Keywords { automaton, owners, at_sign, digits }
+        Keywords { automaton, owners, at_sign, digits, token }
     }
 
     /// By rule: whether it is to be run.
     fn rules_in(&self, text: &str, rules: usize) -> Vec<bool> {
         let mut run = vec![false; rules];
+        self.token.iter().for_each(|&rule| run[rule] = true);
         for hit in self.automaton.find_overlapping_iter(text) {
             self.owners[hit.pattern().as_usize()].iter().for_each(|&rule| run[rule] = true);
         }

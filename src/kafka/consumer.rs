@@ -157,8 +157,7 @@ fn settings(config: &Config, member: Member) -> rdkafka::ClientConfig {
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", config.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", (config.session_timeout_ms / 5).max(200).to_string())
-        // One event's work is bounded; a restore of a large state is what takes longest between polls.
-        .set("max.poll.interval.ms", "120000")
+        .set("max.poll.interval.ms", limits::POLL_INTERVAL_MAX_MS.to_string())
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("isolation.level", "read_committed")
@@ -356,4 +355,21 @@ fn list_of(partitions: &[TopicPartition]) -> TopicPartitionList {
         list.add_partition(&at.topic, at.partition);
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the configuration lets through librdkafka must take too: it judges settings when a consumer is made.
+    #[test]
+    fn every_session_timeout_that_may_be_set_makes_a_consumer() {
+        for session_timeout_ms in [*limits::SESSION_TIMEOUT_MS.start(), *limits::SESSION_TIMEOUT_MS.end()] {
+            for stage in ["detect", "score", "store"] {
+                let config = Config { session_timeout_ms, ..super::super::tests::config("pod0") };
+                let made = settings(&config, Member { stage, thread: 0 }).create::<BaseConsumer>();
+                assert_eq!(made.err(), None, "{stage}, {session_timeout_ms} ms");
+            }
+        }
+    }
 }

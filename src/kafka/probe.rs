@@ -1,14 +1,14 @@
 //! Whether Kafka would let each loop do what it does: brokers answer, topics are as they should be, records can be
 //! written in a transaction, read, and their offsets asked for.
 //!
-//! Permissions are tried, not read: a record goes to each topic in a transaction that is aborted, so that no reader
-//! ever sees it; a record is fetched without joining a group; records are "deleted" that are gone already. The names
-//! of transactions are like those of the loops and never one of them, and no group is joined, so that a running weir
-//! is not disturbed. Nothing is repeated.
+//! Permissions are tried, not read: a record goes to each topic in a transaction that is aborted, so that no reader of
+//! committed records sees it (one of uncommitted records does); a record is fetched without joining a group; records
+//! are "deleted" that are gone already. The names of transactions are like those of the loops and never one of them,
+//! and no group is joined, so that a running weir is not disturbed. Nothing is repeated.
 
 use super::consumer::Plain;
 use super::topics::{self, Admin};
-use super::{Config, Consumer, TopicPartition};
+use super::{Config, Consumer, TopicPartition, access};
 use crate::limits;
 use crate::probe::Finding;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -332,34 +332,15 @@ async fn delete_nothing(config: &Config, stage: &str, topic: &str) -> Result<(),
 
 /// What to do: grant what is not allowed, else look at the brokers.
 fn remedy(error: &KafkaError, allow: String) -> String {
-    use RDKafkaErrorCode::{
-        ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed,
-        TransactionalIdAuthorizationFailed,
-    };
-    match code(error) {
-        Some(
-            ClusterAuthorizationFailed
-            | GroupAuthorizationFailed
-            | TopicAuthorizationFailed
-            | TransactionalIdAuthorizationFailed,
-        ) => allow,
-        _ => "see that every partition, those of __transaction_state and __consumer_offsets too, has a leader and \
-              enough replicas in sync (kafka-topics.sh --describe --unavailable-partitions, --under-min-isr-partitions)"
-            .to_owned(),
+    if access::code_of(error).is_some_and(access::is_denial) {
+        return allow;
     }
-}
-
-fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
-    match error {
-        KafkaError::Transaction(error) => Some(error.code()),
-        error => error.rdkafka_error_code(),
-    }
+    "see that every partition, those of __transaction_state and __consumer_offsets too, has a leader and enough replicas \
+     in sync (kafka-topics.sh --describe --unavailable-partitions, --under-min-isr-partitions)"
+        .to_owned()
 }
 
 /// An error as the broker's word for it.
 fn described(error: &KafkaError) -> String {
-    match error {
-        KafkaError::Transaction(error) => error.to_string(),
-        error => error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string()),
-    }
+    access::code_of(error).map_or_else(|| error.to_string(), |code| code.to_string())
 }

@@ -98,6 +98,11 @@ pub struct Unwritten {
 }
 
 impl Unwritten {
+    /// Whether a broker that cannot be reached explains it.
+    pub fn may_be_of_an_outage(&self) -> bool {
+        self.code == RDKafkaErrorCode::MessageTimedOut
+    }
+
     fn remedy(&self) -> String {
         let topic = &self.topic;
         match self.code {

@@ -23,6 +23,11 @@ const INTERNAL: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a topic that was made may take to be told of.
+const APPEARS_WITHIN: Duration = Duration::from_secs(30);
+/// Between two questions for it.
+const APPEARS_PAUSE: Duration = Duration::from_millis(100);
+
 /// With three copies one broker may be lost while another is restarted.
 const COPIES: usize = 3;
 
@@ -117,6 +122,21 @@ impl Admin {
         }
     }
 
+    /// Waits until brokers tell of topics that were just made, which they may do late; returns those of which none has
+    /// told in time.
+    pub fn await_made(&self, made: &[Spec]) -> Result<Vec<String>, KafkaError> {
+        let is_told = |topic: &str| -> Result<bool, KafkaError> {
+            let metadata = self.client.inner().fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+            match count_of(&metadata, topic) {
+                // Its leaders are still being chosen.
+                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable)) => Ok(false),
+                count => Ok(count?.is_some()),
+            }
+        };
+        let names = made.iter().map(|spec| spec.name.clone()).collect();
+        untold(names, is_told, APPEARS_WITHIN, APPEARS_PAUSE)
+    }
+
     /// What the loss of one broker could take, in sentences with their remedies: topics of fewer than three copies,
     /// and those that take a write which only one copy has. A topic that is not there, or may not be seen, is passed
     /// over.
@@ -193,6 +213,29 @@ pub(super) fn count_of(metadata: &Metadata, topic: &str) -> Result<Option<i32>, 
         Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
         // A topic whose leaders are away, or that this user may not see, is not missing.
         Some(code) => Err(KafkaError::MetadataFetch(code)),
+    }
+}
+
+/// Asks for each topic until it is told of; those of which nobody told in time are left.
+fn untold<E>(
+    mut topics: Vec<String>,
+    mut is_told: impl FnMut(&str) -> Result<bool, E>,
+    within: Duration,
+    pause: Duration,
+) -> Result<Vec<String>, E> {
+    let begun = Instant::now();
+    loop {
+        let mut left = Vec::new();
+        for topic in topics {
+            if !is_told(&topic)? {
+                left.push(topic);
+            }
+        }
+        if left.is_empty() || begun.elapsed() >= within {
+            return Ok(left);
+        }
+        topics = left;
+        std::thread::sleep(pause);
     }
 }
 
@@ -273,3 +316,24 @@ impl Deleter {
 }
 
 const _: () = assert!(limits::RECORD_MAX_BYTES + (64 << 10) < OUTBOX_MAX_MESSAGE_BYTES);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_waited_for_until_all_are_told_of() {
+        let names = || vec!["weir.facts".to_owned(), "weir.state".to_owned()];
+        let mut asked = Vec::new();
+        // The first is told of at once, the second at the third question.
+        let is_told = |topic: &str| {
+            asked.push(topic.to_owned());
+            Ok::<_, ()>(topic == "weir.facts" || asked.len() == 4)
+        };
+        assert_eq!(untold(names(), is_told, Duration::from_secs(60), Duration::ZERO), Ok(Vec::new()));
+        assert_eq!(asked, ["weir.facts", "weir.state", "weir.state", "weir.state"]);
+        let never = |topic: &str| Ok::<_, ()>(topic == "weir.facts");
+        assert_eq!(untold(names(), never, Duration::ZERO, Duration::ZERO), Ok(vec!["weir.state".to_owned()]));
+        assert_eq!(untold(names(), |_| Err("away"), Duration::ZERO, Duration::ZERO), Err("away"));
+    }
+}

@@ -80,7 +80,8 @@ impl Evidence {
 }
 
 /// A name for a secret that stands where a name was expected: its mask and, with a key, the beginning of its hash,
-/// so that the same secret has the same name and two secrets hardly ever do: `sk-a********9XYZ#3fa2b1c4`.
+/// so that the same secret has the same name and two secrets hardly ever do: `sk-a********9XYZ#3fa2b1c4`. Without one
+/// secrets of one mask have one name.
 pub fn alias(value: &str, mask: Mask, key: &MaskKey) -> String {
     let mut alias = masked(value, mask);
     if !key.id().is_empty() {
@@ -166,6 +167,15 @@ mod tests {
         for (mask, value, expected) in table {
             assert_eq!(Evidence::new(Raw::new(value), mask, &MaskKey::none()).masked, expected);
         }
+    }
+
+    #[test]
+    fn only_a_key_tells_secrets_of_one_mask_apart() {
+        let names = |key: &MaskKey| ["hunter2", "letmein"].map(|secret| alias(secret, Mask::Length, key));
+        let [one, other] = names(&MaskKey::none());
+        assert!(one == "[7 characters]" && one == other);
+        let [one, other] = names(&MaskKey::new(b"0123456789abcdef"));
+        assert!(one != other && one.starts_with("[7 characters]#"), "{one}, {other}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub struct Stop {
     flag: Arc<AtomicBool>,
     /// When it was first seen to be set: a signal handler can set a flag and nothing more.
     since: Arc<OnceLock<Instant>>,
+    failed: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -41,6 +42,16 @@ impl Stop {
 
     pub fn set(&self) {
         self.flag.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a loop cannot go on: the process has failed, whichever thread ends it. `true`: it is the first.
+    pub fn fail(&self) -> bool {
+        !self.failed.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether a loop could not go on.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
     }
 
     /// How long ago it was set, as far as somebody has asked; `None`: it is not.

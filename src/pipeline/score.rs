@@ -235,6 +235,7 @@ fn score_facts<'f>(pipeline: &'f Pipeline, partition: &Partition, facts: &'f Fac
     let mut alerts = Vec::with_capacity(findings.len());
     for finding in &findings {
         let alert = alert::throttle(&mut state, facts, finding, &pipeline.alert);
+        let alert = if Principals::is_shared(&state_key) { alert.map(alert::Alert::by_itself) } else { alert };
         alerts.push(alert.map(|alert| Rendered {
             id: alert.id,
             key: key.clone(),

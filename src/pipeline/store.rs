@@ -10,6 +10,7 @@
 
 pub mod group;
 pub mod intent;
+mod refusals;
 mod trouble;
 
 pub use group::GroupBounds;
@@ -25,13 +26,14 @@ use crate::faults;
 use crate::kafka::outage;
 use crate::kafka::reach::Reach;
 use crate::kafka::topics::Deleter;
-use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition};
+use crate::kafka::{Consumer, Letter, Member, NextOffset, Polled, TopicPartition, access};
 use crate::telemetry::{KAFKA, TransactionSpan, metrics};
 use bytes::Bytes;
 use group::{BlockName, Group, OutboxRecord};
 use intent::Intent;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
+use refusals::Refusals;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -154,6 +156,7 @@ struct Session<'p> {
     lanes: Vec<Lane>,
     bounds: GroupBounds,
     pulse: &'p Pulse,
+    refusals: Refusals,
     lag: Lag,
     /// When the ends of paused partitions were asked for.
     ends_asked: Instant,
@@ -174,6 +177,7 @@ impl<'p> Session<'p> {
         let consumer = Consumer::subscribe(&pipeline.kafka, MEMBER, &[&topic])?;
         check_topics(&consumer, &[(topic.clone(), Some(pipeline.kafka.topics.outbox_partitions))])?;
         let cluster = consumer.cluster_id().ok_or_else(|| Broken::Again("the cluster does not tell its id".into()))?;
+        pulse.committed();
         let trouble = Trouble::new(pulse.clone(), &pipeline.clickhouse.url);
         let target = Arc::new(Target { client, proof, cluster, topic, trouble });
         let deleter = Deleter::connect(&pipeline.kafka)?;
@@ -181,7 +185,8 @@ impl<'p> Session<'p> {
         let names = (pipeline.kafka.group_of(MEMBER.stage), pipeline.kafka.member_name(MEMBER));
         let (lanes, lag, ends_asked) = (Vec::new(), Lag::new(MEMBER.stage), Instant::now());
         let bounds = pipeline.group;
-        Ok(Session { runtime, target, consumer, deleter, lanes, bounds, pulse, lag, ends_asked, names })
+        let refusals = Refusals::new(pulse.clone());
+        Ok(Session { runtime, target, consumer, deleter, lanes, bounds, pulse, refusals, lag, ends_asked, names })
     }
 
     fn run(mut self, stop: &Stop) -> Result<(), Broken> {
@@ -388,20 +393,23 @@ impl<'p> Session<'p> {
 
     /// Commits; `false`: not yet, the same again at the next turn. A refusal may happen to a member that keeps the
     /// partition, so the frozen group stays; only a revoke drops it.
-    fn commit(&self, lane: &Lane, next: NextOffset, metadata: &str) -> Result<bool, Broken> {
+    fn commit(&mut self, lane: &Lane, next: NextOffset, metadata: &str) -> Result<bool, Broken> {
         match self.consumer.commit(&lane.at, next, metadata) {
             Ok(()) => {
                 self.pulse.committed();
                 outage::answered();
+                self.refusals.passed(lane.at.partition);
                 Ok(true)
             }
-            Err(KafkaError::ConsumerCommit(
-                code @ (RDKafkaErrorCode::FencedInstanceId
-                | RDKafkaErrorCode::UnknownMemberId
-                | RDKafkaErrorCode::Fatal),
-            )) => Err(KafkaError::ConsumerCommit(code).into()),
+            Err(error) if ends_membership(&error) => Err(error.into()),
             Err(error) => {
                 tracing::debug!(partition = lane.at.partition, %error, "commit is made again");
+                self.refusals.refused(
+                    lane.at.partition,
+                    &error.to_string(),
+                    outage::reason().is_some(),
+                    Instant::now(),
+                );
                 std::thread::sleep(COMMIT_PAUSE);
                 Ok(false)
             }
@@ -416,9 +424,21 @@ impl<'p> Session<'p> {
     }
 }
 
+/// Whether no later commit of this member would be taken: another has its name, or its user may not commit.
+fn ends_membership(error: &KafkaError) -> bool {
+    access::code_of(error).is_some_and(|code| {
+        let is_gone = matches!(
+            code,
+            RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::UnknownMemberId | RDKafkaErrorCode::Fatal
+        );
+        is_gone || access::is_denial(code)
+    })
+}
+
 impl Session<'_> {
     /// Ends what is in flight and waits for its end.
-    fn cancel(&self, lane: &mut Lane) {
+    fn cancel(&mut self, lane: &mut Lane) {
+        self.refusals.forget(lane.at.partition);
         if let Phase::Inserting { task, .. } = &mut lane.phase {
             task.abort();
             let _ = self.runtime.block_on(task);
@@ -642,5 +662,33 @@ impl Backoff {
         let shortened = self.wait_ms - self.seed % (self.wait_ms / 2);
         tokio::time::sleep(Duration::from_millis(shortened)).await;
         self.wait_ms = (self.wait_ms * 2).min(BACKOFF_MS.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_repetition_of_a_commit_mends_is_an_error() {
+        use RDKafkaErrorCode::{
+            CoordinatorLoadInProgress, Fatal, FencedInstanceId, GroupAuthorizationFailed, RebalanceInProgress,
+            RequestTimedOut, TopicAuthorizationFailed, UnknownMemberId,
+        };
+        let table = [
+            (FencedInstanceId, true),
+            (UnknownMemberId, true),
+            (Fatal, true),
+            (GroupAuthorizationFailed, true),
+            (TopicAuthorizationFailed, true),
+            (RebalanceInProgress, false),
+            (CoordinatorLoadInProgress, false),
+            (RequestTimedOut, false),
+        ];
+        for (code, expected) in table {
+            assert_eq!(ends_membership(&KafkaError::ConsumerCommit(code)), expected, "{code}");
+        }
+        let denied = Broken::from(KafkaError::ConsumerCommit(GroupAuthorizationFailed));
+        assert!(matches!(denied, Broken::Denied(_)), "what is lacking is looked up");
     }
 }

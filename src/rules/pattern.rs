@@ -42,6 +42,10 @@ pub fn expand(pattern: &str) -> Result<String, String> {
     Ok(text)
 }
 
+/// Most pieces of a pattern once its repetitions are written out. It bounds what building its automaton takes, which
+/// happens in the stream: the largest is some megabytes and milliseconds.
+const PIECES_MAX: usize = 50_000;
+
 /// A parsed pattern and what is known of it.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -50,6 +54,8 @@ pub struct Shape {
     pub longest_bytes: Option<usize>,
     /// Digits that every match has at least.
     pub digits_min: usize,
+    /// Length of the stretch of token characters ([`is_token`]) that every match contains at least.
+    pub token_min_bytes: usize,
     /// Explicit captures.
     pub groups: usize,
 }
@@ -59,6 +65,10 @@ impl Shape {
     pub fn of(pattern: &str, ignore_case: bool) -> Result<Shape, String> {
         let mut parser = ParserBuilder::new().unicode(false).utf8(true).case_insensitive(ignore_case).build();
         let hir = parser.parse(pattern).map_err(|error| one_line(&error))?;
+        let pieces = pieces(&hir);
+        if pieces > PIECES_MAX {
+            return Err(format!("written out it has {pieces} pieces, and at most {PIECES_MAX} are allowed"));
+        }
         let properties = hir.properties();
         match properties.minimum_len() {
             None => return Err("it can match nothing".into()),
@@ -69,8 +79,9 @@ impl Shape {
         if longest_bytes.is_some_and(|longest| longest > BOUND_MAX_BYTES) {
             return Err(format!("it matches up to {} bytes", longest_bytes.unwrap_or_default()));
         }
-        let (digits_min, groups) = (digits_min(&hir), properties.explicit_captures_len());
-        Ok(Shape { longest_bytes, digits_min, groups, hir })
+        let groups = properties.explicit_captures_len();
+        let (digits_min, token_min_bytes) = (digits_min(&hir), Stretch::of(&hir).longest);
+        Ok(Shape { longest_bytes, digits_min, token_min_bytes, groups, hir })
     }
 
     /// Whether every match contains one of the literals.
@@ -93,6 +104,24 @@ fn one_line(error: &regex_syntax::Error) -> String {
     }
 }
 
+/// Pieces of the automaton, about: characters, ranges of classes, and all of it as often as it is repeated.
+fn pieces(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().map(|range| if range.end().is_ascii() { 1 } else { 4 }).sum::<usize>()
+        }
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len(),
+        HirKind::Capture(capture) => pieces(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
+            pieces(&repetition.sub).saturating_mul(times as usize)
+        }
+        HirKind::Concat(subs) | HirKind::Alternation(subs) => subs.iter().map(pieces).fold(1, usize::saturating_add),
+    }
+}
+
 fn digits_min(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 0,
@@ -109,6 +138,86 @@ fn only_digits(class: &Class) -> bool {
     match class {
         Class::Unicode(class) => class.iter().all(|range| range.start() >= '0' && range.end() <= '9'),
         Class::Bytes(class) => class.iter().all(|range| range.start() >= b'0' && range.end() <= b'9'),
+    }
+}
+
+/// Whether a byte is of those that tokens are written in: base64, base64url and hex are.
+pub const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-')
+}
+
+/// Stretches of token characters that every match of a piece of a pattern has at least, in bytes.
+#[derive(Clone, Copy)]
+struct Stretch {
+    /// Whether a match consists of nothing else.
+    is_whole: bool,
+    /// With which it begins and ends, and the longest of all; the shortest match, when it is whole.
+    first: usize,
+    last: usize,
+    longest: usize,
+}
+
+impl Stretch {
+    fn of(hir: &Hir) -> Stretch {
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => Stretch::whole(0),
+            HirKind::Literal(literal) => {
+                literal.0.iter().fold(Stretch::whole(0), |all, &byte| all.then(Stretch::one(is_token(byte))))
+            }
+            HirKind::Class(Class::Unicode(class)) => Stretch::one(
+                class
+                    .iter()
+                    .all(|range| range.end().is_ascii() && (range.start() as u8..=range.end() as u8).all(is_token)),
+            ),
+            HirKind::Class(Class::Bytes(class)) => {
+                Stretch::one(class.iter().all(|range| (range.start()..=range.end()).all(is_token)))
+            }
+            HirKind::Capture(capture) => Stretch::of(&capture.sub),
+            HirKind::Repetition(repetition) => Stretch::of(&repetition.sub).times(repetition.min as usize),
+            HirKind::Concat(subs) => subs.iter().fold(Stretch::whole(0), |all, sub| all.then(Stretch::of(sub))),
+            HirKind::Alternation(subs) => subs.iter().map(Stretch::of).reduce(Stretch::or).unwrap_or(Stretch::NONE),
+        }
+    }
+
+    const NONE: Stretch = Stretch { is_whole: false, first: 0, last: 0, longest: 0 };
+
+    fn whole(bytes: usize) -> Stretch {
+        Stretch { is_whole: true, first: bytes, last: bytes, longest: bytes }
+    }
+
+    fn one(is_token: bool) -> Stretch {
+        if is_token { Stretch::whole(1) } else { Stretch::NONE }
+    }
+
+    fn then(self, next: Stretch) -> Stretch {
+        if self.is_whole && next.is_whole {
+            return Stretch::whole(self.longest.saturating_add(next.longest));
+        }
+        Stretch {
+            is_whole: false,
+            first: if self.is_whole { self.first + next.first } else { self.first },
+            last: if next.is_whole { self.last + next.last } else { next.last },
+            longest: self.longest.max(next.longest).max(self.last + next.first),
+        }
+    }
+
+    fn or(self, other: Stretch) -> Stretch {
+        Stretch {
+            is_whole: self.is_whole && other.is_whole,
+            first: self.first.min(other.first),
+            last: self.last.min(other.last),
+            longest: self.longest.min(other.longest),
+        }
+    }
+
+    /// At least so many times.
+    fn times(self, times: usize) -> Stretch {
+        match (self.is_whole, times) {
+            (true, _) => Stretch::whole(self.longest.saturating_mul(times)),
+            (false, 0) => Stretch::NONE,
+            (false, 1) => self,
+            (false, _) => self.then(self),
+        }
     }
 }
 
@@ -292,8 +401,33 @@ mod tests {
     }
 
     #[test]
+    fn stretches_of_token_characters_are_measured() {
+        let table = [
+            ("[a-z0-9]{16}", 16),
+            ("key=([A-Za-z0-9+/]{20,40})={0,2}", 20),
+            ("key[_-]?[a-z]{4}", 7),
+            ("(?:key|token)[a-z]{4}", 7),
+            ("(?:ab c|defg)x", 2),
+            ("(?:ab! ){3}x{5}", 5),
+            ("[a-z]{3}(?: [a-z]{4})?[a-z]{5}", 5),
+            ("(?:x y){2}", 2),
+            ("[a-z.]{30}", 0),
+            ("(?u:[^ ]){30}", 0),
+        ];
+        for (pattern, expected) in table {
+            assert_eq!(Shape::of(pattern, false).unwrap().token_min_bytes, expected, "{pattern}");
+        }
+    }
+
+    #[test]
     fn patterns_that_cannot_work_are_refused_with_a_place() {
-        for (pattern, word) in [("a*", "empty"), ("a(b", "column 2"), ("[^a]", "UTF-8"), ("[ab]{5000}", "5000 bytes")] {
+        for (pattern, word) in [
+            ("a*", "empty"),
+            ("a(b", "column 2"),
+            ("[^a]", "UTF-8"),
+            ("[ab]{5000}", "5000 bytes"),
+            ("(?:[a-z]{900}+){900}", "pieces"),
+        ] {
             let error = Shape::of(pattern, false).unwrap_err();
             assert!(error.contains(word), "{pattern}: {error}");
         }

@@ -15,6 +15,9 @@ use std::collections::{HashMap, HashSet};
 /// Shortest anchor, in bytes: two letters are everywhere.
 const ANCHOR_MIN_BYTES: usize = 3;
 
+/// Shortest stretch of token characters that gates a rule: words are rarely so long.
+const TOKEN_MIN_BYTES: usize = 16;
+
 /// Longest next step, in characters: it is read on a telephone at night, and chat tools cut sooner than this.
 const NEXT_STEP_MAX_CHARS: usize = 500;
 
@@ -323,12 +326,24 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
             }
             Some(Trigger::Digits)
         }
+        (None, Some(word)) if word.value == "token" => {
+            let shape = shape?;
+            if shape.token_min_bytes < TOKEN_MIN_BYTES || shape.longest_bytes.is_none() {
+                let remedy = format!(
+                    "let the pattern demand at least {TOKEN_MIN_BYTES} of [A-Za-z0-9+/_-] one after the other, and bound its \
+                     length"
+                );
+                errors.add(word.place, "a stretch of token characters cannot gate this pattern", remedy);
+                return None;
+            }
+            Some(Trigger::Token)
+        }
         (None, Some(word)) => {
-            errors.named("trigger", word, &[("at_sign", ()), ("digits", ())]);
+            errors.named("trigger", word, &[("at_sign", ()), ("digits", ()), ("token", ())]);
             None
         }
         _ => {
-            let remedy = "give it `anchors`, or `trigger: at_sign` or `trigger: digits`, and not both";
+            let remedy = "give it `anchors` or a `trigger` (at_sign, digits, token), and not both";
             errors.add(written.id.place, "nothing gates this rule, and no rule runs on every text", remedy);
             None
         }

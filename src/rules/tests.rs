@@ -52,11 +52,14 @@ fn built_in_packs_resolve() {
 
 #[test]
 fn packs_say_things_once_for_all_of_their_rules() {
-    let said = "    version: 1\n    category: secret\n    type: ACME_KEY\n    severity: high\n    confidence: 0.9\n    mask: ends\n";
-    assert!(RULE.contains(said.split("    type").next().unwrap()));
-    let short = RULE
-        .replace("    version: 1\n", "")
-        .replace("    category: secret\n    type: ACME_KEY\n    severity: high\n", "")
+    let without = |text: String, lines: &[&str]| {
+        lines.iter().fold(text, |text, line| {
+            assert!(text.contains(line), "{line}");
+            text.replace(line, "")
+        })
+    };
+    let lines = ["    version: 1\n", "    category: secret\n", "    type: ACME_KEY\n", "    severity: high\n"];
+    let short = without(RULE.to_string(), &lines)
         .replace("rules:", "provider: Acme\ndefaults: { category: secret, severity: high, confidence: 0.1 }\nrules:");
     let (short, long) = (load(&short).unwrap(), load(RULE).unwrap());
     let (short, long) = (&short.rules()[0], &long.rules()[0]);
@@ -67,9 +70,9 @@ fn packs_say_things_once_for_all_of_their_rules() {
 
 #[test]
 fn what_is_wrong_with_defaults_is_told_once() {
-    let two = RULE.replace("severity: high\n", "").replace("    severity", "    severity");
-    let second = two.replace("rules:\n", "").replace("acme_key", "acme_other");
-    let text = format!("defaults: {{ severity: hihg, pattern: a }}\n{two}{second}");
+    let first = RULE.replace("    severity: high\n", "");
+    let second = first.replace("rules:\n", "").replace("acme_key", "acme_other");
+    let text = format!("defaults: {{ severity: hihg, pattern: a }}\n{first}{second}");
     let found = lines(&load(&text).unwrap_err());
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].contains("1:23: there is no severity `hihg`; did you mean `high`?"), "{found:#?}");

@@ -1,10 +1,31 @@
-//! Metrics as Prometheus sees them.
+//! Metrics as Prometheus sees them, and what other rooms' tests hear of the log.
 //!
 //! What a running weir exports, and whether it is true, is asked in `tests/it/observe.rs`.
 
 use super::*;
 use opentelemetry::metrics::MeterProvider as _;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+/// The lines that `body` writes to the log on its own thread.
+pub(crate) fn log_of(body: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Page {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let page = Page::default();
+    let writer = page.clone();
+    let lines = tracing_subscriber::fmt().with_ansi(false).with_target(false).without_time();
+    tracing::subscriber::with_default(lines.with_writer(move || writer.clone()).finish(), body);
+    String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+}
 
 fn instruments() -> (prometheus::Registry, SdkMeterProvider, Metrics) {
     let registry = prometheus::Registry::new();
@@ -59,6 +80,8 @@ fn a_level_that_was_removed_is_gone() {
 
 #[test]
 fn declarations_are_of_one_mould() {
+    let count = format!("| {} metrics in Prometheus' form", ALL.len());
+    assert!(include_str!("../../README.md").contains(&count), "the README counts them");
     let mut names = BTreeSet::new();
     for spec in ALL {
         assert!(names.insert(spec.prometheus_name()), "{} is declared twice", spec.name);

@@ -141,6 +141,9 @@ fn an_alert_is_enough_by_itself_and_shows_no_value() {
         assert!(text(weir, "/next_step").len() <= 500 && text(weir, "/next_step").starts_with("1. "), "{name}");
         assert!(text(weir, "/lookup/interaction").contains(&format!("source_offset = {}", weir["evidence"]["offset"])));
         assert!(text(weir, "/lookup/finding").contains(text(weir, "/finding_uid")));
+        for (lookup, table) in [("/lookup/finding", "findings"), ("/lookup/interaction", "interactions")] {
+            assert!(text(weir, lookup).contains(&format!(" FROM weir_corpus.{table} ")), "{name}");
+        }
         assert!(text(weir, "/runbook_url").ends_with(text(value, "/finding_info/analytic/uid")));
         assert!(!value["finding_info"]["analytic"]["desc"].as_str().unwrap_or_default().is_empty(), "{name}");
         let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());

@@ -1,7 +1,7 @@
 //! What is said while ClickHouse does not take rows: a line when it begins, an error when it lasts and then one a
 //! minute, and a line when it is over, however many partitions wait.
 
-use crate::admin::health::Pulse;
+use crate::admin::health::{Pulse, Wait};
 use crate::telemetry::fold::Fold;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,7 @@ impl Trouble {
         let lasts = is_refused || *tries >= TRIES;
         let clickhouse = &self.url;
         if lasts {
-            self.pulse.held(partition, Some(reason));
+            self.pulse.held(partition, Some(Wait::Clickhouse { partition, reason: reason.to_owned() }));
             if let Some(held_back) = state.lasting.admit(now) {
                 tracing::error!(
                     clickhouse,
@@ -75,10 +75,32 @@ impl Trouble {
 
     /// A partition is let go, whatever became of its group.
     pub fn forget(&self, partition: i32) {
-        self.state().tries.remove(&partition);
+        let mut state = self.state();
+        if state.tries.remove(&partition).is_some() && state.tries.is_empty() {
+            *state = State::default();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::tests::log_of;
+
+    #[test]
+    fn a_trouble_after_one_that_was_let_go_is_a_new_one() {
+        let trouble = Trouble::new(Pulse::unheard("store"), "http://clickhouse:8123");
+        let refused = || log_of(|| trouble.failed(3, "findings", "no", true));
+        assert!(refused().contains("ERROR rows wait in the outbox"));
+        assert_eq!(refused(), "", "the same within a minute is folded");
+        trouble.forget(3);
+        assert!(trouble.state().since.is_none());
+        let again = refused();
+        assert!(again.contains("ERROR") && again.contains("held_back=0"), "{again}");
+        assert!(log_of(|| trouble.passed(3)).contains("ClickHouse takes rows again lasted_s=0"));
     }
 }

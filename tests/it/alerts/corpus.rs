@@ -74,6 +74,7 @@ impl Teller {
                 every_ms: 60 * MINUTE_MS as u64,
                 runbook_url: "https://wiki.example.org/weir/{rule}".into(),
                 source: "weir/corpus".into(),
+                database: "weir_corpus".into(),
             },
             policy: Policy { limits, ..Policy::default() },
         }
