@@ -200,14 +200,14 @@ pub(super) fn lu_matricule(value: &str) -> bool {
 /// Documento and número de extranjero of Spain: the remainder by 23 names a letter; X, Y, Z stand for 0, 1, 2.
 pub(super) fn es_nif(value: &str) -> bool {
     let text: Vec<u8> = value.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_uppercase()).collect();
-    let Some((check, body)) = text.split_last() else { return false };
+    let Some((check, body)) = text.split_last().filter(|(_, body)| (7..=8).contains(&body.len())) else { return false };
     let digit = |byte: &u8| match byte {
         b'X' | b'Y' | b'Z' => byte - b'X',
         other => other.wrapping_sub(b'0'),
     };
     let body: Vec<u8> = body.iter().map(digit).collect();
     let rest = (number(&body) % 23) as usize;
-    (7..=8).contains(&body.len()) && b"TRWAGMYFPDXBNJZSQVHLCKE"[rest] == *check
+    b"TRWAGMYFPDXBNJZSQVHLCKE"[rest] == *check
 }
 
 /// Código de identificación of firms in Spain: Luhn over seven digits, as a digit or a letter.
