@@ -10,6 +10,7 @@ mod europe;
 mod europe_east;
 mod iban;
 mod numbers;
+mod passwords;
 mod phone;
 mod things;
 mod tokens;
@@ -59,6 +60,10 @@ pub(super) fn holds(validator: Validator, candidate: &Candidate<'_>) -> bool {
         Validator::GithubCrc => tokens::github_crc(candidate.value()),
         Validator::JwtHeader => tokens::jwt_header(candidate.value()),
         Validator::TokenShape => tokens::token_shape(candidate.value()),
+        Validator::Random => tokens::random(candidate.value()),
+        Validator::RandomMixed => tokens::random_mixed(candidate.value()),
+        Validator::Password => passwords::password(candidate.value()),
+        Validator::PasswordMixed => passwords::password_mixed(candidate.value()),
         Validator::DataQuery => url::data_query(candidate.value()),
         Validator::UsItin => americas::us_itin(value),
         Validator::UsNpi => americas::us_npi(value),

@@ -21,7 +21,10 @@ pub const BOUND_MAX_BYTES: usize = 4_096;
 
 /// What joins a name to its value: the rest of the name, the quote that closes it, an operator or a blank, and what
 /// opens the value.
-const IS: &str = r#"[\w.\t -]{0,24}?[\\"'`)\]]{0,3}\s{0,4}(?:=>|:=|==|[:=,(>\s])\s{0,4}[\\"'`({\[<]{0,4}(?:(?i:bearer|token|basic)\s)?"#;
+const IS: &str = concat!(
+    r#"[\w.\t -]{0,24}?[\\"'`)\]]{0,3}\s{0,4}(?::\s?[\w.<>]{1,16}\s{0,2})?"#,
+    r#"(?:=>|:=|==|\|\|?|\?\?|[:=,(>\s])\s{0,4}[\\"'`({\[<=]{0,4}(?:(?i:bearer|token|basic)\s)?"#
+);
 
 /// What may stand between a name and a value that is near it, and as little of it as there is.
 const NEAR: &str = r"[\x20-\x7E\s]{0,60}?";

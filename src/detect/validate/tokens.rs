@@ -75,10 +75,27 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
 
 /// Random tokens have digits among letters, and are neither paths nor dotted names nor words joined by hyphens.
 pub(super) fn token_shape(value: &str) -> bool {
-    let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
-    let (digits, letters) = (count(u8::is_ascii_digit), count(u8::is_ascii_alphabetic));
-    let joints = value.bytes().filter(|byte| matches!(byte, b'.' | b'/' | b'-' | b'_')).count();
+    let (digits, letters, joints) = kinds(value);
     digits >= 2 && letters >= 2 && joints * 8 <= value.len()
+}
+
+/// Digits, letters, and what joins words and paths.
+fn kinds(value: &str) -> (usize, usize, usize) {
+    let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
+    let joints = value.bytes().filter(|byte| matches!(byte, b'.' | b'/' | b'-' | b'_')).count();
+    (count(u8::is_ascii_digit), count(u8::is_ascii_alphabetic), joints)
+}
+
+/// More digits and fewer joints than names and paths have.
+pub(super) fn random(value: &str) -> bool {
+    let (digits, letters, joints) = kinds(value);
+    digits >= 3 && letters >= 3 && joints * 10 <= value.len()
+}
+
+/// Random, in upper and lower case as well as digits.
+pub(super) fn random_mixed(value: &str) -> bool {
+    let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
+    random(value) && count(u8::is_ascii_uppercase) >= 3 && count(u8::is_ascii_lowercase) >= 3
 }
 
 #[cfg(test)]
@@ -101,6 +118,19 @@ mod tests {
         assert!(!jwt_header("eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiJhIn0.sig"));
         assert!(!jwt_header("eyJhbGciOiJIUzI1NiJ.x.y"));
         assert!(!jwt_header("é.x.y"));
+    }
+
+    #[test]
+    fn random_values() {
+        for (value, is_random, is_mixed) in [
+            ("t7Qm2xWv9LpZ4rYc8NsB", true, true),
+            ("9c1f4e7ab2d85306f1e4a7c90b3d6e82", true, false),
+            ("internationalization_v22", false, false),
+            ("data/2024/10/weather/x1", false, false),
+            ("12345678901234567890", false, false),
+        ] {
+            assert_eq!((random(value), random_mixed(value)), (is_random, is_mixed), "{value}");
+        }
     }
 
     #[test]
