@@ -4,7 +4,8 @@
 
 use super::Candidate;
 use super::checksum::{alphanumerics, digits, is_uniform, luhn, number, value_of};
-use std::net::Ipv6Addr;
+// Its parser alone: nothing here speaks to a network.
+use core::net::Ipv6Addr;
 
 /// Vehicle identification number (49 CFR 565): letters as digits, weights 8 to 2, 10, 0, 9 to 2, a remainder by 11 in the middle.
 pub(super) fn vin(value: &str) -> bool {
