@@ -91,7 +91,7 @@ pub(super) fn phone_national(candidate: &Candidate<'_>) -> bool {
         (_, [3, 2, 4]) => false,
         (None, _) => length >= 7,
         (Some(b'.'), [_, _]) => false,
-        (Some(b'.'), [a, b, c, d]) => [a, b, c, d].iter().any(|length| **length > 3) || *a.min(b).min(c).min(d) == 2,
+        (Some(b'.'), [_, _, _, _]) => lengths.iter().any(|length| *length > 3) || lengths == [2; 4],
         (Some(b'/'), [_, _, _]) => !is_day(&groups),
         (Some(b'-' | b'.' | b' '), [_, _, _]) if is_day(&groups) => false,
         (_, [4, 4]) => !groups.iter().all(|group| group.starts_with("19") || group.starts_with("20")),
