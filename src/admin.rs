@@ -16,19 +16,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::cell::Cell;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
-/// Most connections at once; further ones are closed. Probes and scrapers need a handful.
+/// Most connections at once; probes and scrapers need a handful. One more closes the oldest: a probe is answered within
+/// milliseconds, and must not be turned away because others hold connections on which they say nothing.
 const CONNECTIONS: usize = 64;
 
 /// How long a request's header may take, and a connection may be open in all: nobody can hold one.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Why the port cannot be opened.
@@ -83,27 +84,28 @@ struct Served {
 }
 
 async fn accept(listener: tokio::net::TcpListener, served: Rc<Served>) {
-    let open = Rc::new(Cell::new(0_usize));
+    let mut open: VecDeque<JoinHandle<()>> = VecDeque::with_capacity(CONNECTIONS);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, or a connection that was gone at once.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        if open.get() >= CONNECTIONS {
-            continue;
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
         }
-        open.set(open.get() + 1);
-        let (open, served) = (Rc::clone(&open), Rc::clone(&served));
-        tokio::task::spawn_local(async move {
+        let served = Rc::clone(&served);
+        open.push_back(tokio::task::spawn_local(async move {
             let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(served.answer(&request))));
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
             let connection = http.serve_connection(TokioIo::new(stream), service);
             // A reader that went away, or one that stays too long: both are its own matter.
             let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
-            open.set(open.get() - 1);
-        });
+        }));
     }
 }
 
@@ -119,7 +121,7 @@ impl Served {
                 verdict(is_live, serde_json::json!({ "live": is_live, "loops": loops }))
             }
             "/ready" => {
-                let loops = self.health.ready();
+                let loops = self.health.ready(Instant::now());
                 let is_ready = !loops.is_empty() && loops.iter().all(|one| one.ready);
                 verdict(is_ready, serde_json::json!({ "ready": is_ready, "loops": loops }))
             }
@@ -170,6 +172,24 @@ mod tests {
         assert!(get(address, "/ready").starts_with("HTTP/1.1 200"));
         assert!(get(address, "/metrics").starts_with("HTTP/1.1 200"));
         assert!(get(address, "/other").starts_with("HTTP/1.1 404"));
+    }
+
+    /// Whoever holds connections on which nothing is asked keeps no probe out.
+    #[test]
+    fn silent_connections_starve_nobody() {
+        let admin = Admin::bind("127.0.0.1:0").unwrap();
+        let address = admin.address;
+        let telemetry = crate::telemetry::start(&crate::telemetry::Config::default()).unwrap();
+        admin.serve(Health::default(), Arc::new(telemetry)).unwrap();
+        let silent = |_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            // It may be closed by now.
+            let _ = stream.write_all(b"GET /");
+            stream
+        };
+        let held: Vec<TcpStream> = (0..CONNECTIONS + 20).map(silent).collect();
+        assert!(get(address, "/live").starts_with("HTTP/1.1 200"));
+        drop(held);
     }
 
     #[test]

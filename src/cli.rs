@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod eval;
 mod generate;
+mod lines;
 mod rules;
 mod run;
 mod scan;

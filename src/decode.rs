@@ -56,6 +56,14 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// What is said of an event of so many bytes, which are more than there may be.
+    pub fn too_large(&self, bytes: u64) -> Reject {
+        let detail = format!("{bytes} bytes; {} are the most (limits.event_size)", self.event_bytes);
+        Reject::new(Reason::TooLarge, detail)
+    }
+}
+
 /// What was made of an event.
 pub struct Decoded<'e> {
     /// Never empty. Their `index` is their place in the event, skipped ones counted.
@@ -103,8 +111,7 @@ fn text_of<'e>(event: &Event<'e>, bounds: Bounds) -> Result<&'e str, Reject> {
         return Err(Reject::new(Reason::Empty, "the record has no value"));
     };
     if payload.len() > bounds.event_bytes {
-        let detail = format!("{} bytes; {} are the most (limits.event_size)", payload.len(), bounds.event_bytes);
-        return Err(Reject::new(Reason::TooLarge, detail));
+        return Err(bounds.too_large(payload.len() as u64));
     }
     let text = std::str::from_utf8(payload)
         .map_err(|error| Reject::new(Reason::NotUtf8, format!("not UTF-8 from byte {} on", error.valid_up_to())))?;

@@ -22,7 +22,9 @@
 //!
 //! Identifiers are looked at too, for secrets only (`detect/identifiers.rs`).
 //!
-//! It does not normalise, decode layers, look across parts, or know policy.
+//! What a text hides by being encoded, spread, cut or dressed up is found too: `detect/layers.rs`.
+//!
+//! It does not look across parts, or know policy.
 
 mod anchors;
 mod compile;
@@ -32,7 +34,9 @@ mod entropy;
 pub mod examples;
 mod gates;
 mod identifiers;
+mod layers;
 pub mod naive;
+mod normalise;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -42,6 +46,7 @@ use crate::limits;
 use crate::model::{Hit, Hits, Interaction, Raw, RuleInfo};
 use crate::rules::Catalogue;
 use anchors::Anchors;
+use bumpalo::Bump;
 pub use compile::CompileError;
 use compile::Compiled;
 use gates::Gates;
@@ -76,6 +81,10 @@ pub struct Scratch {
     /// All identifiers of the interaction at hand, a line each.
     identifiers: String,
     sorted: settle::Buffers,
+    /// Where literals begin in the part at hand.
+    marks: Vec<layers::Mark>,
+    layers: layers::Buffers,
+    budget: layers::Budget,
 }
 
 /// The part of the scratch that belongs to one rule.
@@ -109,14 +118,16 @@ impl Scanner {
     }
 
     /// Finds everything in an interaction. Of more than `limits::HITS_PER_INTERACTION` hits the most telling stay:
-    /// reported before counted ones, then by severity, confidence and place.
-    pub fn scan<'e>(&'e self, interaction: &Interaction<'e>, scratch: &mut Scratch) -> Hits<'e> {
+    /// reported before counted ones, then by severity, confidence and place. Values that were decoded go to the arena.
+    pub fn scan<'e>(&'e self, interaction: &Interaction<'e>, arena: &'e Bump, scratch: &mut Scratch) -> Hits<'e> {
         let mut hits = Hits::default();
+        scratch.budget = layers::Budget::of_interaction();
         for (message_index, message) in interaction.messages.iter().enumerate() {
             let applies = compile::applies_bit(message.direction, message.role);
             for (part_index, part) in message.parts.iter().enumerate() {
-                self.scan_text(part.text.expose(), applies, scratch);
-                self.tell(&scratch.found, (message_index as u32, part_index as u32), part.text, &mut hits);
+                self.scan_part(part.text.expose(), applies, scratch);
+                let place = (message_index as u32, part_index as u32);
+                self.tell((&scratch.found, &scratch.layers), place, part.text, arena, &mut hits);
             }
         }
         settle::finish(&mut hits);
@@ -124,16 +135,29 @@ impl Scanner {
     }
 
     /// Adds what was found in a part, given as the indices of message and part.
-    fn tell<'e>(&'e self, found: &[Found], (message, part): (u32, u32), text: Raw<'e>, hits: &mut Hits<'e>) {
+    fn tell<'e>(
+        &'e self,
+        (found, layers): (&[Found], &layers::Buffers),
+        (message, part): (u32, u32),
+        text: Raw<'e>,
+        arena: &'e Bump,
+        hits: &mut Hits<'e>,
+    ) {
         for found in found {
+            let value = if found.layers.is_empty() {
+                text.slice(found.start as usize..found.end as usize)
+            } else {
+                Raw::new(arena.alloc_str(layers.value(found)))
+            };
             hits.hits.push(Hit {
                 rule: self.info_of(found),
                 message,
                 part,
                 start: found.start,
                 end: found.end,
-                value: text.slice(found.start as usize..found.end as usize),
+                value,
                 confidence: found.confidence,
+                layers: found.layers,
             });
             if hits.hits.len() >= 4 * limits::HITS_PER_INTERACTION {
                 settle::cap(hits);
@@ -150,6 +174,20 @@ impl Scanner {
         }
     }
 
+    /// Leaves the hits of a part's text in `scratch.found`, and those of what it hides.
+    fn scan_part(&self, text: &str, applies: u16, scratch: &mut Scratch) {
+        self.scan_text(text, applies, scratch);
+        let (mut found, marks) = (std::mem::take(&mut scratch.found), std::mem::take(&mut scratch.marks));
+        let (mut buffers, mut budget) = (std::mem::take(&mut scratch.layers), scratch.budget);
+        let mut look = |text: &str, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
+            self.scan_text(text, applies, scratch);
+            found.append(&mut scratch.found);
+            marks.append(&mut scratch.marks);
+        };
+        layers::see_through(&self.rules, text, &marks, &mut found, (&mut buffers, &mut budget), &mut look);
+        (scratch.found, scratch.marks, scratch.layers, scratch.budget) = (found, marks, buffers, budget);
+    }
+
     /// Leaves the hits of a text in `scratch.found`, settled and in order.
     fn scan_text(&self, text: &str, applies: u16, scratch: &mut Scratch) {
         // The scratch is without an owner while it is written to: after a panic it is not used again.
@@ -159,6 +197,7 @@ impl Scanner {
             scratch.rules.resize_with(self.rules.len(), RuleScratch::default);
         }
         scratch.found.clear();
+        scratch.marks.clear();
         self.anchors.mark(text, applies, &self.rules, scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
         let Scratch { rules, touched, found, .. } = scratch;

@@ -273,7 +273,7 @@ impl<'s> Evaluator<'s> {
             return Err(BadLine::Span);
         }
         let mut hits = Hits::default();
-        scan(&mut || hits = self.scanner.scan(&interaction, &mut self.scratch));
+        scan(&mut || hits = self.scanner.scan(&interaction, &arena, &mut self.scratch));
         let key = MaskKey::none();
         let facts = Facts::new(&interaction, &hits, event.timestamp_ms, &key);
         let told = facts.hits.iter().filter(|hit| self.plan.task.looks_for(hit.category));

@@ -69,6 +69,7 @@ fn of_hit<'f>(catalogue: &'f Catalogue, facts: &'f Facts<'f>, hit: &'f FactHit<'
             end: hit.end,
             masked: &hit.masked,
             hmac: hit.hmac,
+            layers: hit.layers,
         }),
         measure: None,
         description: known.map_or("", |rule| &rule.description),
@@ -119,7 +120,7 @@ static CEILING_CRITERIA: LazyLock<[String; 1]> = LazyLock::new(|| ["CC7.2".to_ow
 mod tests {
     use super::*;
     use crate::model::finding::Measure;
-    use crate::model::{PartKind, Role};
+    use crate::model::{Layers, PartKind, Role};
     use crate::score::tests::facts;
     use std::borrow::Cow;
 
@@ -140,6 +141,7 @@ mod tests {
             end: 25,
             masked: Cow::Borrowed("tok_********9x7Q"),
             hmac: [7; 16],
+            layers: Layers::default(),
         }
     }
 

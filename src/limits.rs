@@ -36,9 +36,33 @@ pub const JSON_DEPTH: usize = 64;
 /// at a character and end in `…`: identifiers are metadata, and no place for content.
 pub const IDENTIFIER_MAX_BYTES: usize = 256;
 
+/// Longest word of a small vocabulary that is kept (a URL's scheme, a version of TLS), in bytes. Such words are shorter,
+/// and tokens are longer; what is longer is dropped whole, for rules do not look at these words.
+pub const WORD_MAX_BYTES: usize = 16;
+
 /// Most hits of one interaction that travel in its facts. The rest is counted in `hits_dropped`: a file with
 /// 10,000 card numbers is one incident, not 10,000.
 pub const HITS_PER_INTERACTION: usize = 128;
+
+/// How many layers of encoding are undone one within the other. Each is another look at what came out; whoever hides
+/// something from people or filters uses one or two, and a fourth is as well any other cipher.
+pub const LAYER_DEPTH: usize = 3;
+
+/// How much text may be made of one interaction by undoing layers, in bytes for each byte of its texts. Every way to
+/// hide something and three layers of base64 take less than twice; the rest is for what was compressed. It bounds what a
+/// decompression bomb can cost to a few times what its own bytes cost.
+pub const LAYERED_BYTES_PER_BYTE: usize = 4;
+
+/// What an interaction may have beyond that, in bytes, so that short texts can hold compressed ones. An event has at most
+/// [`INTERACTIONS_PER_EVENT`] of them.
+pub const LAYERED_BYTES_MIN: usize = 64 << 10;
+
+/// Most texts that are made of one part by undoing layers. Each costs a scan of its own; real documents have hundreds of
+/// encoded runs that are text.
+pub const LAYERED_TEXTS_PER_PART: usize = 16 << 10;
+
+/// Most hits under layers of one part. Far more than an interaction may keep, so that the most telling are among them.
+pub const LAYERED_HITS_PER_PART: usize = 4_096;
 
 /// Most part hashes that travel in facts.
 pub const PART_HASHES_PER_INTERACTION: usize = 64;
@@ -103,5 +127,6 @@ const _: () = assert!(EVENT_FLOOR_BYTES <= EVENT_MAX_BYTES && EVENT_MAX_BYTES <=
 const _: () = assert!(INTERACTIONS_PER_EVENT <= INTERACTIONS_CEILING);
 const _: () = assert!(*GROUP_BYTES.start() <= GROUP_MAX_BYTES && GROUP_MAX_BYTES <= *GROUP_BYTES.end());
 const _: () = assert!(*GROUP_AGE_MS.start() <= GROUP_MAX_AGE_MS && GROUP_MAX_AGE_MS <= *GROUP_AGE_MS.end());
+const _: () = assert!(HITS_PER_INTERACTION < LAYERED_HITS_PER_PART);
 const _: () = assert!(REPORT_CONFIDENCE_PERMILLE <= 1_000);
 const _: () = assert!(HITS_PER_INTERACTION * 512 < RECORD_MAX_BYTES, "facts of one interaction fit a record");

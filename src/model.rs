@@ -32,7 +32,7 @@ use std::fmt;
 pub struct Raw<'e>(&'e str);
 
 impl<'e> Raw<'e> {
-    /// Wraps decoded text. For decoders only.
+    /// Wraps decoded text. For decoders, and for what detection decodes further.
     pub(crate) fn new(text: &'e str) -> Self {
         Raw(text)
     }
@@ -207,6 +207,93 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// What hid a value that was found, and was seen through. The names are in columns and alerts.
+    Layer {
+        Base64 = 1 "base64",
+        Base64Url = 2 "base64url",
+        Hex = 3 "hex",
+        Percent = 4 "percent",
+        /// `\u0041`, `\x41` and their like.
+        Escape = 5 "escape",
+        /// Character references of HTML and XML.
+        Html = 6 "html",
+        Rot13 = 7 "rot13",
+        /// Compressed by gzip or zlib.
+        Gzip = 8 "gzip",
+        /// A string of JSON within a string: `\"`, `\/`, `\n`.
+        Json = 9 "json",
+        QuotedPrintable = 10 "quoted_printable",
+        /// Cut into neighbouring string literals.
+        Joined = 11 "joined",
+        /// Cut by a line break.
+        Wrapped = 12 "wrapped",
+        /// A character, a blank, a character.
+        Spaced = 13 "spaced",
+        /// Invisible, joining, direction and tag characters.
+        Invisible = 14 "invisible",
+        /// Characters that look like others, or are other forms of them.
+        LookAlike = 15 "look_alike",
+    }
+}
+
+/// The [`Layer`]s that a value was under, the outermost first. At most as many as a value is looked for under; of
+/// more the innermost are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Layers([u8; Layers::MAX]);
+
+impl Layers {
+    /// Most layers of one value. Several stand for one step where a text mixes its escapes.
+    pub const MAX: usize = 8;
+
+    /// Adds one within those that are there.
+    pub fn push(&mut self, layer: Layer) {
+        if let Some(free) = self.0.iter_mut().find(|code| **code == 0) {
+            *free = layer.code();
+        }
+    }
+
+    /// From the outermost to the innermost.
+    pub fn iter(self) -> impl Iterator<Item = Layer> {
+        self.0.into_iter().map_while(Layer::from_code)
+    }
+
+    /// Whether the value stood as it is.
+    pub fn is_empty(self) -> bool {
+        self.0[0] == 0
+    }
+
+    /// How many there are.
+    pub fn len(self) -> usize {
+        self.iter().count()
+    }
+
+    /// Their codes, for encoding.
+    pub(super) fn codes(&self) -> &[u8] {
+        &self.0[..self.len()]
+    }
+
+    /// From their codes; `None` for codes or more of them than this version knows.
+    pub(super) fn from_codes(codes: &[u8]) -> Option<Self> {
+        let mut layers = Layers::default();
+        if codes.len() > Layers::MAX {
+            return None;
+        }
+        codes.iter().try_for_each(|&code| Layer::from_code(code).map(|layer| layers.push(layer)))?;
+        Some(layers)
+    }
+}
+
+/// `base64 > gzip`; nothing for none.
+impl fmt::Display for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().enumerate().try_for_each(|(index, layer)| {
+            f.write_str(if index == 0 { "" } else { " > " })?;
+            f.write_str(layer.name())
+        })
+    }
+}
+
 /// A set of [`Warning`]s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Warnings(pub u32);
@@ -364,13 +451,15 @@ pub struct Hit<'e> {
     pub message: u32,
     /// Index into [`Message::parts`].
     pub part: u32,
-    /// Byte range of the value in the part's text.
+    /// Byte range of the value in the part's text; of a value under layers, of what encodes it.
     pub start: u32,
     /// End of the range, exclusive.
     pub end: u32,
-    /// The value.
+    /// The value, as it is under its layers.
     pub value: Raw<'e>,
     pub confidence: Confidence,
+    /// What it was found under.
+    pub layers: Layers,
 }
 
 /// What detection found in one interaction.

@@ -26,11 +26,12 @@ use crate::kafka::{
     Transaction, access,
 };
 use crate::ledger::{Entry, Kind};
+use crate::model::Severity;
 use crate::model::uid::Uid;
 use crate::tables::Block;
 use crate::telemetry::fold::Fold;
 use crate::telemetry::{KAFKA, TransactionSpan, metrics};
-use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules};
+use crate::{alert, clickhouse, decode, detect as detection, faults, model, policy, rules, tables};
 use drain::Stop;
 use lag::Lag;
 use rdkafka::error::KafkaError;
@@ -342,9 +343,7 @@ fn sessions(
     mut session: impl FnMut() -> Result<(), Broken>,
 ) -> Result<(), Failure> {
     let Member { stage: name, .. } = member;
-    for reason in ["error", "fenced"] {
-        metrics().restarts.add(0, &[name, reason]);
-    }
+    show_counters(name);
     let (mut fenced, mut first, mut repeats) = (Fenced::default(), true, Repeats::default());
     while !stop.is_set() {
         let first = std::mem::take(&mut first);
@@ -357,7 +356,7 @@ fn sessions(
             Err(Broken::Fatal(failure)) => (failure.to_string(), false),
             Err(Broken::Again(reason) | Broken::Blocked(reason)) => (reason, false),
             Err(Broken::Denied(error)) => (error.to_string(), false),
-            Err(Broken::Fenced(reason)) => (format!("fenced: {reason}"), !pulse.may_be_fenced()),
+            Err(Broken::Fenced(reason)) => fenced_because(pulse.may_be_fenced(), &reason),
         };
         metrics().restarts.add(1, &[name, if is_fenced { "fenced" } else { "error" }]);
         if is_fenced && fenced.too_often() {
@@ -372,6 +371,42 @@ fn sessions(
         stop.sleep(RESTART_PAUSE);
     }
     Ok(())
+}
+
+/// Shows from the start what is counted by labels that are known before, so that the first of each is a rise and a rule
+/// of Prometheus finds something.
+fn show_counters(stage: &str) {
+    for reason in ["error", "fenced"] {
+        metrics().restarts.add(0, &[stage, reason]);
+    }
+    for outcome in ["committed", "aborted"] {
+        metrics().transactions.add(0, &[stage, outcome]);
+    }
+    if stage != "store" {
+        self::detect::Rejects::default().tell(stage);
+    }
+    if stage == "store" {
+        for table in tables::NAMES {
+            metrics().insert_retries.add(0, &[table, "no_answer"]);
+        }
+    }
+    if stage == "score" {
+        for severity in Severity::ALL {
+            metrics().alerts.add(0, &[severity.name()]);
+            metrics().alerts_held.add(0, &[severity.name()]);
+        }
+    }
+}
+
+/// What a fencing is called, and whether another process of the same name may be behind it. librdkafka's reason speaks
+/// of another client even where the broker only gave up a member of which it had heard nothing.
+fn fenced_because(is_lapse: bool, reason: &str) -> (String, bool) {
+    if !is_lapse {
+        return (format!("fenced: {reason}"), true);
+    }
+    let lapsed = "its session or transaction ran out while Kafka did not answer, or while this process stood still; it goes \
+                  on from the last commit";
+    (format!("{lapsed} ({reason})"), false)
 }
 
 /// Why a loop starts again, said once a minute for the same reason. While the brokers are away, which is said already,
@@ -832,6 +867,16 @@ mod tests {
         assert!(said(true, false).contains("ERROR cannot go on; trying again"));
         assert!(said(false, false).contains("WARN starting again"));
         assert_eq!(said(false, true), "");
+    }
+
+    #[test]
+    fn a_lapse_is_not_called_a_second_process() {
+        let (lapse, is_fenced) = fenced_because(true, "Static consumer fenced");
+        assert!(lapse.starts_with("its session or transaction ran out") && !is_fenced, "{lapse}");
+        assert_eq!(
+            fenced_because(false, "Static consumer fenced"),
+            ("fenced: Static consumer fenced".to_owned(), true)
+        );
     }
 
     #[test]

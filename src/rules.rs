@@ -46,6 +46,7 @@ closed_set! {
         RandomMixed = 92 "random_mixed",
         Password = 93 "password",
         PasswordMixed = 94 "password_mixed",
+        SecretValue = 95 "secret_value",
         UsItin = 100 "us_itin",
         UsNpi = 101 "us_npi",
         AbaRouting = 102 "aba_routing",

@@ -30,6 +30,9 @@ const SHORT: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 const LONG: &[f64] =
     &[0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0];
 
+/// When metrics are first sent: loops have started by then, or say why not.
+const FIRST_EXPORT_AFTER: Duration = Duration::from_secs(3);
+
 metrics! {
     /// Every instrument. Labels are given in the order in which they are listed.
     Metrics {
@@ -172,7 +175,21 @@ pub fn start(config: &Config) -> Result<Telemetry, Error> {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     metrics.started.set(since_epoch.as_secs_f64(), &[]);
     let _ = METRICS.set(metrics);
+    if !config.otlp.is_empty() {
+        export_soon(meters.clone());
+    }
     Ok(Telemetry { registry, meters: Some(meters), tracers })
+}
+
+/// Sends the metrics once soon after the start, so that a collector that is not there is told of at once; the first of
+/// the usual exports comes after a minute.
+fn export_soon(meters: SdkMeterProvider) {
+    let export = move || {
+        std::thread::sleep(FIRST_EXPORT_AFTER);
+        let _ = meters.force_flush();
+    };
+    // Without this thread all comes as it does anyway, only later.
+    let _ = std::thread::Builder::new().name("weir-otlp-first".into()).spawn(export);
 }
 
 impl Telemetry {

@@ -127,6 +127,8 @@ pub struct PrivateFile<'s> {
     name: &'s str,
     text: &'s str,
     hidden: Vec<RangeInclusive<usize>>,
+    /// Its keys and where they stand.
+    keys: Vec<(Place, String)>,
     pub problems: Vec<Problem>,
 }
 
@@ -138,7 +140,7 @@ impl<'s> PrivateFile<'s> {
         shown: &[&str],
         prepare: impl FnOnce(&mut Node, &mut Vec<Problem>),
     ) -> (Self, Option<T>) {
-        let mut file = PrivateFile { name, text, hidden: vec![0..=usize::MAX], problems: Vec::new() };
+        let mut file = PrivateFile { name, text, hidden: vec![0..=usize::MAX], keys: Vec::new(), problems: Vec::new() };
         let mut root = match parse(text, &mut file.problems) {
             Ok(root) => root,
             Err(problem) => {
@@ -148,6 +150,11 @@ impl<'s> PrivateFile<'s> {
         };
         let is_hidden = |node: &Node| !shown.contains(&node.last_key());
         file.hidden = lines_of(&root, is_hidden);
+        root.visit(&mut |node| {
+            if let Value::Map(entries) = &node.value {
+                file.keys.extend(entries.iter().map(|entry| (entry.key_place, entry.key.clone())));
+            }
+        });
         root.visit_mut(&mut |node| {
             let is_hidden = is_hidden(node);
             if let Value::Scalar(scalar) = &mut node.value {
@@ -161,8 +168,10 @@ impl<'s> PrivateFile<'s> {
 
     /// What is wrong with it; empty when nothing is.
     pub fn into_problems(self) -> Problems {
-        let PrivateFile { name, text, hidden, problems } = self;
-        Problems::new(name, text, problems, |line| hidden.iter().any(|lines| lines.contains(&line)))
+        let PrivateFile { name, text, hidden, keys, problems } = self;
+        let mut problems = Problems::new(name, text, problems, |line| hidden.iter().any(|lines| lines.contains(&line)));
+        problems.show_keys(text, &keys);
+        problems
     }
 }
 
@@ -192,6 +201,7 @@ fn syntax(error: &serde_saphyr::Error) -> Problem {
         Error::ExternalMessage { msg, .. } => format!("this is not YAML: {msg}"),
         Error::MultipleDocuments { .. } => "there is more than one document (`---`)".to_owned(),
         Error::UnknownAnchor { .. } => "an alias (`*name`) has no anchor (`&name`)".to_owned(),
+        Error::MergeValueNotMapOrSeqOfMaps { .. } => "what `<<` merges is no mapping".to_owned(),
         Error::Eof { .. } => "the file ends in the middle of something".to_owned(),
         _ => "this YAML cannot be read".to_owned(),
     };

@@ -66,7 +66,8 @@ pub fn run(effort: Effort) {
         let mut scratch = Scratch::default();
         let scanner = &scanner;
         let scan = move || {
-            let hits = scanner.scan(&decoded.interactions[0], &mut scratch);
+            let arena = Bump::new();
+            let hits = scanner.scan(&decoded.interactions[0], &arena, &mut scratch);
             hits.hits.iter().filter(|hit| hit.rule.id == PLANTED_RULE).count()
         };
         Row { name: (*name).into(), events: 1, bytes: payload.len(), planted: Some(1), run: Box::new(scan) }

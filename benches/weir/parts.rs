@@ -184,7 +184,7 @@ impl Bench<'_> {
             Row {
                 planted: Some(planted(load, events)),
                 ..row(SCANNER, events, bytes_of(events), || {
-                    let scan = |interaction| found(&self.scanner.scan(interaction, &mut scratch));
+                    let scan = |interaction| found(&self.scanner.scan(interaction, &Bump::new(), &mut scratch));
                     interactions.iter().map(scan).sum()
                 })
             },
@@ -193,7 +193,7 @@ impl Bench<'_> {
             [(KEYWORDS, self.keywords, events / 4), (EVERY, self.every, slow)].map(|(name, naive, events)| Row {
                 planted: Some(planted(load, events)),
                 ..row(name, events, bytes_of(events), move || {
-                    interactions[..events].iter().map(|one| found(&naive.scan(one))).sum()
+                    interactions[..events].iter().map(|one| found(&naive.scan(one, &Bump::new()))).sum()
                 })
             });
         let rows = rows.into_iter().chain(ways).collect();
@@ -206,7 +206,7 @@ impl Bench<'_> {
         let arena = Bump::new();
         let interactions = load.decoded(&arena);
         let mut scratch = Scratch::default();
-        let hits: Vec<Hits<'_>> = interactions.iter().map(|one| self.scanner.scan(one, &mut scratch)).collect();
+        let hits: Vec<Hits<'_>> = interactions.iter().map(|one| self.scanner.scan(one, &arena, &mut scratch)).collect();
         let facts: Vec<Facts<'_>> = interactions
             .iter()
             .zip(&hits)
@@ -300,7 +300,8 @@ impl Bench<'_> {
         for (times, scanner) in &scanners {
             let mut scratch = Scratch::default();
             let interactions = &interactions;
-            let scan = move || interactions.iter().map(|one| found(&scanner.scan(one, &mut scratch))).sum();
+            let scan =
+                move || interactions.iter().map(|one| found(&scanner.scan(one, &Bump::new(), &mut scratch))).sum();
             rows.push(Row {
                 planted: Some(planted),
                 ..row(format!("{SCANNER}, {times}× the rules"), events, bytes, scan)
@@ -309,7 +310,7 @@ impl Bench<'_> {
         rows.push(Row {
             planted: Some(self::planted(load, few)),
             ..row(format!("gitleaks' way, {}× the rules", most.0), few, bytes / events * few, || {
-                interactions[..few].iter().map(|one| found(&keywords.scan(one))).sum()
+                interactions[..few].iter().map(|one| found(&keywords.scan(one, &Bump::new()))).sum()
             })
         });
         let title = format!("more rules: {} built in, and copies with other literals", self.catalogue.rules().len());
@@ -336,7 +337,8 @@ impl Bench<'_> {
                     planted: (load.name != "generated").then(|| planted(load, keywords)),
                     ..row("the same, scanned gitleaks' way", keywords, bytes / events * keywords, || {
                         self.events(load, keywords, &mut |one| {
-                            let hits = self.keywords.scan(one);
+                            let arena = Bump::new();
+                            let hits = self.keywords.scan(one, &arena);
                             encoded(&Facts::new(one, &hits, START_MS, self.key));
                             found(&hits)
                         })
@@ -367,7 +369,8 @@ impl Bench<'_> {
 }
 
 fn found_and(bench: &Bench<'_>, interaction: &Interaction<'_>, scratch: &mut Scratch) -> usize {
-    let hits = bench.scanner.scan(interaction, scratch);
+    let arena = Bump::new();
+    let hits = bench.scanner.scan(interaction, &arena, scratch);
     encoded(&Facts::new(interaction, &hits, START_MS, bench.key));
     found(&hits)
 }

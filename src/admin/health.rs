@@ -17,6 +17,10 @@ pub const HUNG_AFTER: Duration = Duration::from_secs(180);
 /// A step that took so long is a pause of the process or of its machine: the broker may have ended its transaction.
 const STALL: Duration = Duration::from_millis(crate::limits::TRANSACTION_TIMEOUT_MS / 2);
 
+/// A loop without a sign of life for so long is not ready: a call does not come back, to brokers that are paused, say,
+/// of which no connection has failed yet. Far more than an idle poll takes.
+const SILENT_AFTER: Duration = Duration::from_secs(10);
+
 /// Every loop of this process. Clones share it.
 #[derive(Clone, Default)]
 pub struct Health(Arc<Mutex<Vec<Pulse>>>);
@@ -69,6 +73,8 @@ pub enum Wait {
     Commit { partition: i32, reason: String },
     /// Somebody has to act before this partition goes on.
     StoppedPartition { topic: String, partition: i32, reason: String },
+    /// What it asked brokers or ClickHouse for is not answered, nor refused.
+    Answer { silent_ms: u64 },
     /// The process ends.
     End,
 }
@@ -120,8 +126,8 @@ impl Health {
     }
 
     /// Whether each loop works, and else why not.
-    pub fn ready(&self) -> Vec<LoopReady> {
-        self.pulses().iter().map(|pulse| pulse.ready(outage::reason())).collect()
+    pub fn ready(&self, now: Instant) -> Vec<LoopReady> {
+        self.pulses().iter().map(|pulse| pulse.ready(outage::reason(), now)).collect()
     }
 
     /// The loops that have not ended.
@@ -228,14 +234,19 @@ impl Pulse {
         self.0.begun.elapsed().as_millis() as u64
     }
 
-    fn live(&self, now: Instant) -> LoopLive {
+    /// For how long there was no sign of life.
+    fn silent(&self, now: Instant) -> Duration {
         let beat = self.0.begun + Duration::from_millis(self.0.beat_ms.load(Ordering::Relaxed));
-        let silent = now.saturating_duration_since(beat);
+        now.saturating_duration_since(beat)
+    }
+
+    fn live(&self, now: Instant) -> LoopLive {
+        let silent = self.silent(now);
         let Inner { stage, thread, .. } = *self.0;
         LoopLive { stage, thread, live: silent < HUNG_AFTER, silent_ms: silent.as_millis() as u64 }
     }
 
-    fn ready(&self, outage: Option<String>) -> LoopReady {
+    fn ready(&self, outage: Option<String>, now: Instant) -> LoopReady {
         let state = self.state();
         let mut waits_for = Vec::new();
         if state.ended {
@@ -243,6 +254,10 @@ impl Pulse {
         } else {
             waits_for.extend(state.waits_for.clone());
             waits_for.extend(outage.map(|reason| Wait::Kafka { reason }));
+            let silent = self.silent(now);
+            if waits_for.is_empty() && silent >= SILENT_AFTER {
+                waits_for.push(Wait::Answer { silent_ms: silent.as_millis() as u64 });
+            }
         }
         waits_for.extend(state.stopped.iter().map(|(at, reason)| Wait::StoppedPartition {
             topic: at.topic.clone(),
@@ -267,17 +282,17 @@ mod tests {
     fn a_loop_is_ready_when_nothing_is_waited_for() {
         let health = Health::default();
         let pulse = health.join("score", 0);
-        let waits = || health.ready()[0].waits_for.clone();
+        let waits = || health.ready(Instant::now())[0].waits_for.clone();
         assert_eq!(waits(), [Wait::Start]);
         pulse.waits(Wait::Assignment);
         assert_eq!(waits(), [Wait::Assignment]);
         pulse.works(2);
-        assert!(health.ready()[0].ready);
+        assert!(health.ready(Instant::now())[0].ready);
         pulse.stopped(&at(1), "no");
         pulse.held(3, Some(Wait::Clickhouse { partition: 3, reason: "code 252".into() }));
         pulse.held(4, Some(Wait::Commit { partition: 4, reason: "no".into() }));
         assert_eq!(
-            serde_json::to_value(&health.ready()[0]).unwrap(),
+            serde_json::to_value(&health.ready(Instant::now())[0]).unwrap(),
             serde_json::json!({"loop": "score", "thread": 0, "ready": false, "partitions": 2, "waits_for": [
                 {"what": "stopped_partition", "topic": "weir.facts", "partition": 1, "reason": "no"},
                 {"what": "clickhouse", "partition": 3, "reason": "code 252"},
@@ -287,9 +302,20 @@ mod tests {
         pulse.held(3, None);
         pulse.held(4, None);
         pulse.forgets(&at(1));
-        assert!(health.ready()[0].ready);
+        assert!(health.ready(Instant::now())[0].ready);
         pulse.until_end(|_| ());
         assert_eq!(waits(), [Wait::End]);
+    }
+
+    #[test]
+    fn a_loop_that_does_not_move_is_not_ready() {
+        let health = Health::default();
+        health.join("store", 0).works(1);
+        let now = Instant::now();
+        assert!(health.ready(now + SILENT_AFTER / 2)[0].ready);
+        let late = &health.ready(now + SILENT_AFTER * 2)[0];
+        assert!(!late.ready && matches!(late.waits_for[..], [Wait::Answer { silent_ms: 20_000.. }]));
+        assert!(health.live(now + SILENT_AFTER * 2)[0].live);
     }
 
     #[test]

@@ -298,7 +298,7 @@ fn pointer(alert: &Alert<'_>) -> Value {
     out.insert("partition".into(), position.partition.into());
     out.insert("offset".into(), position.offset.into());
     out.insert("index".into(), alert.facts.index.into());
-    if let Some(Place { role, part_kind, message, part, start, end, masked, hmac: _ }) = &alert.finding.place {
+    if let Some(Place { role, part_kind, message, part, start, end, masked, hmac: _, layers }) = &alert.finding.place {
         out.insert("role".into(), role.name().into());
         out.insert("part_kind".into(), part_kind.name().into());
         out.insert("message".into(), (*message).into());
@@ -306,6 +306,9 @@ fn pointer(alert: &Alert<'_>) -> Value {
         out.insert("start".into(), (*start).into());
         out.insert("end".into(), (*end).into());
         out.insert("masked".into(), (*masked).into());
+        if !layers.is_empty() {
+            out.insert("layers".into(), layers.iter().map(|layer| layer.name()).collect());
+        }
     }
     Value::Object(out)
 }

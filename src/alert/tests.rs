@@ -6,7 +6,9 @@ use super::*;
 use crate::judge::judge;
 use crate::model::facts::FactHit;
 use crate::model::finding::Measure;
-use crate::model::{Category, Confidence, Destination, Direction, PartKind, Principal, PrincipalKind, Role};
+use crate::model::{
+    Category, Confidence, Destination, Direction, Layer, Layers, PartKind, Principal, PrincipalKind, Role,
+};
 use crate::policy::{Limits, Policy};
 use crate::rules::Catalogue;
 use crate::score::tests::facts;
@@ -48,6 +50,7 @@ fn hit(rule: &'static str, category: Category, direction: Direction, role: Role)
         end: 37,
         masked: Cow::Borrowed("AKIA********2MND"),
         hmac: [0; 16],
+        layers: Layers::default(),
     }
 }
 
@@ -92,6 +95,19 @@ fn a_data_security_finding() {
     let (finding, config) = (finding_of(&facts, "AWS access key", &taxonomy, &criteria), config());
     let alert = throttle(&mut State::default(), &facts, &finding, &config).unwrap();
     insta::assert_snapshot!(sent(&alert));
+}
+
+/// Whoever is woken must know why the value is not to be read where the alert says that it is.
+#[test]
+fn an_alert_names_what_hid_the_value() {
+    let mut facts = full(T0);
+    facts.hits = vec![hit("secret.aws_access_key", Category::Secret, Direction::Input, Role::User)];
+    [Layer::Base64, Layer::Gzip].into_iter().for_each(|layer| facts.hits[0].layers.push(layer));
+    let (finding, config) = (finding_of(&facts, "AWS access key", &[], &[]), config());
+    let alert = throttle(&mut State::default(), &facts, &finding, &config).unwrap();
+    let value = json(&alert);
+    assert_eq!(value["unmapped"]["weir"]["evidence"]["layers"], serde_json::json!(["base64", "gzip"]));
+    assert!(alert.message().contains("(AKIA********2MND, hidden by base64 > gzip)"), "{}", alert.message());
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub fn message(alert: &Alert<'_>) -> String {
     let mut text = match (&finding.measure, &finding.place) {
         (Some(measure), _) => measured(alert, measure),
         (None, Some(place)) => {
-            format!("{} ({}) in {}, {}.", shown(finding.title, 100), shown(place.masked, 64), part(place), route(alert))
+            let what = shown(finding.title, 100);
+            format!("{what} ({}{}) in {}, {}.", shown(place.masked, 64), under(place), part(place), route(alert))
         }
         (None, None) => format!("{}, {}.", shown(finding.title, 100), route(alert)),
     };
@@ -100,6 +101,11 @@ fn measured(alert: &Alert<'_>, measure: &Measure) -> String {
         where_to(alert),
         counted(measure.limit, measure.unit)
     )
+}
+
+/// `, hidden by base64 > gzip`: else nobody would find it where the alert says that it is.
+fn under(place: &Place<'_>) -> String {
+    if place.layers.is_empty() { String::new() } else { format!(", hidden by {}", place.layers) }
 }
 
 fn why(finding: &Finding<'_>) -> String {

@@ -4,13 +4,15 @@
 //! text and no value is: lines are named by their ids.
 
 use super::Exit;
+use super::lines::{self, Line};
 use crate::detect::Scanner;
 use crate::eval::{Count, Evaluation, Evaluator, Outcomes, Plan, Task, Wrong, left_out};
+use crate::limits;
 use crate::rules::Catalogue;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -133,8 +135,17 @@ fn read(path: &Path, evaluator: &mut Evaluator<'_>, spent: &mut Duration) -> any
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
     evaluator.file(&name);
     let mut bad = 0;
-    for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
-        let line = line.with_context(reading)?;
+    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
+    for number in 1_u64.. {
+        match lines::next(&mut reader, &mut line, limits::EVENT_MAX_BYTES).with_context(reading)? {
+            Line::End => break,
+            Line::TooLong { bytes } => {
+                bad += 1;
+                eprintln!("{}:{number}: {bytes} bytes; {} are the most", path.display(), limits::EVENT_MAX_BYTES);
+                continue;
+            }
+            Line::Whole => {}
+        }
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -145,7 +156,7 @@ fn read(path: &Path, evaluator: &mut Evaluator<'_>, spent: &mut Duration) -> any
         };
         if let Err(error) = evaluator.line(&line, timed) {
             bad += 1;
-            eprintln!("{}:{}: {error}", path.display(), number + 1);
+            eprintln!("{}:{number}: {error}", path.display());
         }
     }
     Ok(bad)
@@ -249,7 +260,7 @@ impl Report<'_> {
     }
 
     fn files(&self) -> impl Iterator<Item = (&crate::eval::File, Outcomes)> {
-        let threshold = crate::limits::REPORT_CONFIDENCE_PERMILLE;
+        let threshold = limits::REPORT_CONFIDENCE_PERMILLE;
         self.done.files.iter().map(move |file| (file, Outcomes::at(&file.outcomes, threshold)))
     }
 }

@@ -11,9 +11,10 @@ use crate::generate::{Arrivals, Generated, Incident, Options, Shape, generate};
 use crate::kafka::feeder::{Feeder, Landed};
 use crate::pipeline::drain::Stop;
 use anyhow::Context as _;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZeroU32;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -135,10 +136,12 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Arrivals::Given(arrivals) => arrivals.len() as u64,
         _ => options.count,
     };
+    // First, so that nothing is sent of which it could not be said what it was.
+    let truth = args.truth.as_deref().map(|path| Ok::<_, anyhow::Error>((path, truth_file(path)?))).transpose()?;
     let run = Run { stop: Stop::on_signals()?, is_paced, progress: Progress::new(&args, total) };
     match &config {
-        Some(config) => to_kafka(run, events, config, &args)?,
-        None => to_stdout(run, events, &args)?,
+        Some(config) => to_kafka(run, events, config, truth, &args)?,
+        None => to_stdout(run, events, truth)?,
     }
     Ok(Exit::Done)
 }
@@ -229,7 +232,11 @@ impl Run {
     }
 }
 
-fn to_stdout(mut run: Run, events: impl Iterator<Item = Generated>, args: &Args) -> anyhow::Result<()> {
+fn to_stdout(
+    mut run: Run,
+    events: impl Iterator<Item = Generated>,
+    truth_file: Option<(&Path, File)>,
+) -> anyhow::Result<()> {
     let is_paced = run.is_paced;
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     let truth = run.each(events, |event| {
@@ -241,13 +248,19 @@ fn to_stdout(mut run: Run, events: impl Iterator<Item = Generated>, args: &Args)
         Ok(())
     })?;
     out.flush()?;
-    match &args.truth {
-        Some(path) => write_truth(path, &truth, "", &[]),
+    match truth_file {
+        Some(file) => write_truth(file, &truth, "", &[]),
         None => Ok(()),
     }
 }
 
-fn to_kafka(mut run: Run, events: impl Iterator<Item = Generated>, config: &Config, args: &Args) -> anyhow::Result<()> {
+fn to_kafka(
+    mut run: Run,
+    events: impl Iterator<Item = Generated>,
+    config: &Config,
+    truth_file: Option<(&Path, File)>,
+    args: &Args,
+) -> anyhow::Result<()> {
     let topic = args.topic.clone().unwrap_or_else(|| config.input[0].name.clone());
     let mut feeder = Feeder::connect(&config.kafka, &topic).context("connecting to Kafka")?;
     let sending = || format!("sending to topic {topic}");
@@ -256,8 +269,8 @@ fn to_kafka(mut run: Run, events: impl Iterator<Item = Generated>, config: &Conf
         feeder.send(key, event.timestamp_ms, &event.payload).with_context(sending)
     })?;
     let landed = feeder.finish().with_context(sending)?;
-    if let Some(path) = &args.truth {
-        write_truth(path, &truth, &topic, &landed)?;
+    if let Some(file) = truth_file {
+        write_truth(file, &truth, &topic, &landed)?;
     }
     let told = serde_json::json!({
         "events": run.progress.events,
@@ -269,10 +282,23 @@ fn to_kafka(mut run: Run, events: impl Iterator<Item = Generated>, config: &Conf
     Ok(())
 }
 
+/// Opens the file of truth, for its owner alone: it holds the planted values in clear.
+fn truth_file(path: &Path) -> anyhow::Result<File> {
+    let open = || -> io::Result<File> {
+        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        // One that was there already keeps its mode otherwise; what is no file (/dev/stdout) is left alone.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        Ok(file)
+    };
+    open().with_context(|| format!("writing {}", path.display()))
+}
+
 /// Truth records, each with the place of its first event when that is known.
-fn write_truth(path: &Path, truth: &[Incident], topic: &str, landed: &[Landed]) -> anyhow::Result<()> {
+fn write_truth((path, file): (&Path, File), truth: &[Incident], topic: &str, landed: &[Landed]) -> anyhow::Result<()> {
     let write = || -> anyhow::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
+        let mut file = BufWriter::new(file);
         for incident in truth {
             let mut record = serde_json::to_value(incident)?;
             if let Some(place) = landed.get(incident.sequence as usize) {

@@ -2,12 +2,15 @@
 //!
 //! What a rule is stands in the rules room; how its examples are run, in detect.
 
-use super::Exit;
+use super::{Exit, lines};
 use crate::detect::examples;
 use crate::rules::{Catalogue, PackFile, Rule, Trigger, taxonomy};
 use anyhow::Context as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Largest pack, in bytes; all built-in ones together have half of it.
+const PACK_MAX_BYTES: usize = 4 << 20;
 
 /// Arguments of `weir rules`.
 #[derive(clap::Args)]
@@ -61,10 +64,7 @@ fn load_packs(paths: &[PathBuf]) -> anyhow::Result<Catalogue> {
     for path in paths {
         find_packs(path, true, &mut files)?;
     }
-    let texts = files.iter().map(|path| {
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        Ok((path.display().to_string(), text))
-    });
+    let texts = files.iter().map(|path| Ok((path.display().to_string(), lines::text_of(path, PACK_MAX_BYTES)?)));
     let texts: Vec<(String, String)> = texts.collect::<anyhow::Result<_>>()?;
     let packs: Vec<PackFile<'_>> = texts.iter().map(|(name, text)| PackFile { name, text }).collect();
     Ok(Catalogue::load(&packs)?)

@@ -3,6 +3,7 @@
 //! It shows what the stream would find. It does not throttle: that is a matter of alerts, and here there are none.
 
 use super::Exit;
+use super::lines::{self, Line};
 use crate::decode::{self, Bounds, Format};
 use crate::detect::{Scanner, Scratch};
 use crate::judge::judge;
@@ -10,20 +11,30 @@ use crate::model::evidence::MaskKey;
 use crate::model::facts::{FactHit, Facts};
 use crate::model::finding::Finding;
 use crate::model::reject::{Reason, Reject};
-use crate::model::{ContentState, Event, Interaction, Position, Severity};
+use crate::model::{ContentState, Event, Interaction, Layers, Position, Severity, Warning, Warnings};
 use crate::policy::Policy;
 use crate::rules::Catalogue;
 use crate::score::{State, score};
 use anyhow::Context as _;
 use bumpalo::Bump;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+/// Most bytes of a line of `kcat -J` for one of its payload (an escape), and those beside it: headers, topic, key.
+const ESCAPED_BYTES: usize = 6;
+const KCAT_REST_BYTES: usize = 2 << 20;
+
+const HELP: &str = "\
+Exit status: 3 with --fail-on when something so severe was found; 1 when nothing could be read, and with --fail-on when
+anything could not; else 0, whatever was found.";
+
 /// Finds what the stream would find, in files or stdin.
 #[derive(clap::Args, Debug)]
+#[command(after_help = HELP)]
 pub struct Args {
     /// A pipeline file, for its packs, policy and key. Without it: the default packs, no policy, no hashes.
     #[arg(short, long, value_name = "FILE")]
@@ -118,17 +129,14 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         }
     }
     scan.out.flush()?;
-    let Tally { interactions, unread, findings, below, rejects, worst } = scan.tally;
-    eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
-    if unread > 0 {
-        eprintln!(
-            "{unread} of them without content that could be read: see `content_state` and `warnings` in the stream"
-        );
-    }
+    scan.tally.tell();
+    let Tally { interactions, rejects, worst, .. } = scan.tally;
     Ok(match args.fail_on {
         Some(least) if worst.is_some_and(|worst| worst >= least) => Exit::Found,
         // A gate must not open for what nobody could read.
         Some(_) if rejects > 0 => Exit::Failed,
+        // Nor is a scan done that could read nothing at all.
+        None if rejects > 0 && interactions == 0 => Exit::Failed,
         _ => Exit::Done,
     })
 }
@@ -142,6 +150,44 @@ struct Tally {
     below: u64,
     rejects: u64,
     worst: Option<Severity>,
+    /// Interactions with warnings, and those of each warning, in the order of [`Warning::ALL`].
+    warned: u64,
+    warnings: [u64; Warning::ALL.len()],
+    /// Rejects that would be read as lines of text.
+    texts: u64,
+}
+
+impl Tally {
+    fn warn(&mut self, warnings: Warnings) {
+        self.warned += u64::from(warnings.iter().next().is_some());
+        for (count, warning) in self.warnings.iter_mut().zip(Warning::ALL) {
+            *count += u64::from(warnings.iter().any(|raised| raised == *warning));
+        }
+    }
+
+    /// Says on stderr how it went.
+    fn tell(&self) {
+        let Tally { interactions, unread, findings, below, rejects, warned, texts, .. } = self;
+        eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
+        if *unread > 0 {
+            eprintln!("{unread} of them without content that could be read, or without some of it");
+        }
+        if *warned > 0 {
+            let counts = self.warnings.iter().zip(Warning::ALL).filter(|(count, _)| **count > 0);
+            let counts: Vec<String> = counts.map(|(count, warning)| format!("{warning} {count}")).collect();
+            eprintln!("{warned} of them with warnings: {}", counts.join(", "));
+        }
+        if *texts > 0 {
+            eprintln!("{texts} of the rejects are objects with a `text`: --format text reads such lines");
+        }
+    }
+}
+
+/// An object as `--format text` reads it.
+#[derive(Deserialize)]
+struct TextLine {
+    #[serde(rename = "text")]
+    _text: IgnoredAny,
 }
 
 struct Scan<'s, W> {
@@ -172,29 +218,43 @@ struct KcatLine {
     headers: Vec<Option<String>>,
 }
 
-impl<W: Write> Scan<'_, W> {
+impl<'s, W: Write> Scan<'s, W> {
     /// Reads events line by line, or as one when the first line only opens a document (a file that was printed for
     /// people).
     fn input(&mut self, name: &str, mut reader: impl BufRead) -> anyhow::Result<()> {
         let mut line = Vec::new();
+        let reading = || format!("reading {name}");
+        let event_bytes = self.bounds.event_bytes;
+        let most_bytes = match self.args.envelope {
+            Envelope::None => event_bytes,
+            Envelope::Kcat => event_bytes * ESCAPED_BYTES + KCAT_REST_BYTES,
+        };
         for offset in 0.. {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).with_context(|| format!("reading {name}"))? == 0 {
-                break;
+            let position = Position { topic: name, partition: 0, offset };
+            let event = |payload| {
+                let timestamp_ms = Event::WITHOUT_TIMESTAMP;
+                Event { position, timestamp_ms, payload, format_header: None }
+            };
+            match lines::next(&mut reader, &mut line, most_bytes).with_context(reading)? {
+                Line::End => break,
+                Line::TooLong { bytes } => {
+                    self.reject(&event(None), &self.bounds.too_large(bytes));
+                    continue;
+                }
+                Line::Whole => {}
             }
             if offset == 0 && self.args.envelope == Envelope::None && only_opens(&line) {
-                reader.read_to_end(&mut line).with_context(|| format!("reading {name}"))?;
+                line.push(b'\n');
+                if !lines::rest(&mut reader, &mut line, most_bytes).with_context(reading)? {
+                    self.reject(&event(None), &Reject::new(Reason::TooLarge, format!("over {most_bytes} bytes")));
+                    break;
+                }
             }
             if line.trim_ascii().is_empty() {
                 continue;
             }
             match self.args.envelope {
-                Envelope::None => {
-                    let position = Position { topic: name, partition: 0, offset };
-                    let timestamp_ms = Event::WITHOUT_TIMESTAMP;
-                    let event = Event { position, timestamp_ms, payload: Some(&line), format_header: None };
-                    self.caught(&event)?;
-                }
+                Envelope::None => self.caught(&event(Some(&line)))?,
                 Envelope::Kcat => self.kcat(name, offset, &line)?,
             }
         }
@@ -250,10 +310,13 @@ impl<W: Write> Scan<'_, W> {
                 skipped.iter().for_each(|skipped| self.reject(event, &skipped.reject));
                 interactions.into_iter().try_for_each(|mut interaction| {
                     self.scanner.mask_identifiers(&mut interaction, self.key, &arena, &mut self.scratch);
-                    self.interaction(event, &interaction)
+                    self.interaction(event, &interaction, &arena)
                 })
             }
             Err(reject) => {
+                let is_text = reject.reason == Reason::UnknownFormat
+                    && event.payload.is_some_and(|payload| serde_json::from_slice::<TextLine>(payload).is_ok());
+                self.tally.texts += u64::from(is_text);
                 self.reject(event, &reject);
                 Ok(())
             }
@@ -265,13 +328,22 @@ impl<W: Write> Scan<'_, W> {
         eprintln!("{}: {}: {}", event.position, reject.reason, reject.detail);
     }
 
-    fn interaction(&mut self, event: &Event<'_>, interaction: &Interaction<'_>) -> anyhow::Result<()> {
-        let hits = self.scanner.scan(interaction, &mut self.scratch);
+    fn interaction<'e>(
+        &mut self,
+        event: &Event<'_>,
+        interaction: &Interaction<'e>,
+        arena: &'e Bump,
+    ) -> anyhow::Result<()>
+    where
+        's: 'e,
+    {
+        let hits = self.scanner.scan(interaction, arena, &mut self.scratch);
         let facts = Facts::new(interaction, &hits, event.timestamp_ms, self.key);
         let state = self.states.entry(facts.principal.to_string()).or_default();
         let scores = score(state, &facts, &self.policy.limits);
         let judged = judge(self.policy, self.catalogue, &facts, &scores);
         self.tally.interactions += 1;
+        self.tally.warn(interaction.warnings);
         self.tally.unread += u64::from(interaction.content_state != ContentState::Full);
         self.tally.findings += judged.findings.len() as u64;
         for finding in &judged.findings {
@@ -305,6 +377,7 @@ impl<W: Write> Scan<'_, W> {
             message: place.map(|place| place.message),
             part: place.map(|place| place.part),
             evidence: place.map(|place| place.masked.to_string()).or(measured).unwrap_or_default(),
+            layers: place.map(|place| place.layers).unwrap_or_default(),
             reported: true,
             facts,
         })
@@ -324,6 +397,7 @@ impl<W: Write> Scan<'_, W> {
             message: Some(hit.message),
             part: Some(hit.part),
             evidence: hit.masked.to_string(),
+            layers: hit.layers,
             reported: false,
             facts,
         })
@@ -344,7 +418,9 @@ impl<W: Write> Scan<'_, W> {
             _ => name,
         };
         let confidence = format!("{:.2}{mark}", shown.confidence);
-        self.line(&[shown.severity.name(), &confidence, shown.rule, &place, &shown.evidence])
+        let under = if shown.layers.is_empty() { String::new() } else { format!(" (under {})", shown.layers) };
+        let what = format!("{}{under}", shown.evidence);
+        self.line(&[shown.severity.name(), &confidence, shown.rule, &place, &what])
     }
 
     fn line(&mut self, cells: &[&str; 5]) -> anyhow::Result<()> {
@@ -367,6 +443,7 @@ struct Shown<'a> {
     message: Option<u32>,
     part: Option<u32>,
     evidence: String,
+    layers: Layers,
     reported: bool,
     facts: &'a Facts<'a>,
 }
@@ -387,6 +464,7 @@ impl Shown<'_> {
             "confidence": (f64::from(self.confidence) * 1_000.0).round() / 1_000.0,
             "reported": self.reported,
             "masked": self.evidence,
+            "layers": self.layers.iter().map(|layer| layer.name()).collect::<Vec<_>>(),
             "message": self.message,
             "part": self.part,
             "principal": facts.principal.to_string(),

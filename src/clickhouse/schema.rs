@@ -50,6 +50,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "principal_hours",
         sql: include_str!("../../deploy/clickhouse/migrations/0002_principal_hours.sql"),
     },
+    Migration { version: 3, name: "layers", sql: include_str!("../../deploy/clickhouse/migrations/0003_layers.sql") },
 ];
 
 impl Migration {

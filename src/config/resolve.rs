@@ -346,6 +346,10 @@ impl Resolver<'_, '_> {
                 let remedy = "name the topics that capture points write to";
                 self.refuse::<()>(topic.place, "input.topics names a topic that weir itself writes", remedy);
             }
+            if name.starts_with("__") {
+                let remedy = "name the topics that capture points write to";
+                self.refuse::<()>(topic.place, "input.topics names a topic of Kafka's own (`__`)", remedy);
+            }
             if input.iter().any(|other| other.name == *name) {
                 self.refuse::<()>(topic.place, "input.topics names a topic twice", "leave one of them out");
             }
@@ -397,7 +401,14 @@ impl Resolver<'_, '_> {
             self.warnings.push("detection.packs is empty: nothing is looked for".to_owned());
         }
         let mut own = Vec::new();
-        for pack in written.iter().filter(|pack| pack.value != "default") {
+        for (index, pack) in written.iter().enumerate() {
+            if written[..index].iter().any(|before| before.value == pack.value) {
+                self.warnings.push(format!("detection.packs names `{}` twice: it counts once", pack.value));
+                continue;
+            }
+            if pack.value == "default" {
+                continue;
+            }
             for path in self.pack_files(pack) {
                 own.extend(self.text(&path, pack.place));
             }

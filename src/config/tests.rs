@@ -465,6 +465,10 @@ fn each_problem_has_its_words() {
             "2:19 input.topics[0].name is missing | add it: Its name.",
         ),
         (
+            SMALLEST.replace("llm.events", "__consumer_offsets"),
+            "2:19 input.topics names a topic of Kafka's own (`__`) | name the topics that capture points write to",
+        ),
+        (
             SMALLEST.replace("http://localhost:8123", "http://localhost:8123/?database=x"),
             "3:20 clickhouse.url goes on after the port | write scheme, host and port only; clickhouse.database names the database",
         ),
@@ -593,6 +597,10 @@ fn an_empty_interpolation_is_as_if_the_key_were_not_there() {
     assert_eq!(config.policy, Policy::default());
     let messages = messages(&SMALLEST.replace("[localhost:9092]", "'${NONE:-}'"));
     assert!(messages[0].starts_with("1:10 kafka.brokers is empty"), "{messages:?}");
+    let messages = self::messages(&SMALLEST.replace("localhost:9092", "'${NONE}'"));
+    assert_eq!(messages.len(), 1, "one cause, one problem: {messages:?}");
+    let messages = self::messages(&format!("name: &a x\n{SMALLEST}alerts: {{ <<: *a }}\n"));
+    assert!(messages[0].contains("what `<<` merges is no mapping"), "{messages:?}");
 }
 
 /// A pack with one rule.
@@ -619,6 +627,9 @@ fn files_are_found_beside_the_configuration() {
         assert!(config.catalogue.get(id).is_some(), "{id}");
     }
     assert_eq!(config.policy.version, "1");
+    let twice = bench.config(&format!("{SMALLEST}detection: {{ packs: [one.yaml, default, one.yaml, default] }}\n"));
+    let doubles: Vec<&String> = twice.warnings.iter().filter(|warning| warning.contains("twice")).collect();
+    assert!(doubles.len() == 2 && doubles[0].contains("`one.yaml`") && doubles[1].contains("`default`"), "{doubles:?}");
     let printed = bench.problems(&format!("{SMALLEST}redaction: {{ hmac_key_file: key }}\n"));
     assert!(printed.contains("`key` is empty"), "{printed}");
 }

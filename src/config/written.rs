@@ -299,6 +299,9 @@ impl Written for Brokers {
         if problems.len() > before {
             return None;
         }
+        if items.iter().any(|item| matches!(item.value, Value::Unfilled)) {
+            return None;
+        }
         if brokers.is_empty() {
             problems.push(Problem::new(node.place, format!("{} names no broker", node.path), "write `host:port`"));
             return None;

@@ -243,6 +243,10 @@ impl<'e> Dialogue<'e> {
             let found_at = context.text_or_json(block.source).unwrap_or_default();
             self.say(speaker, found_at, context);
         }
+        // The model reads it too. Last, so that the parts before it are counted as they were before titles were read.
+        if let Value::Text(token) = block.title.value() {
+            self.say(speaker, unescape(token, context.arena), context);
+        }
     }
 
     /// The definitions of tools, as one turn of the role `tool`: most come from whoever offers the tool, not from

@@ -102,6 +102,21 @@ impl<'e> Context<'e> {
         }
     }
 
+    /// An identifier out of a small vocabulary, such as a scheme. What does not look like one may be anything, a secret
+    /// too: it is dropped.
+    pub(super) fn word(&mut self, leaf: Leaf<'e>) -> &'e str {
+        let text = self.identifier(leaf);
+        self.only_word(text)
+    }
+
+    fn only_word(&mut self, text: &'e str) -> &'e str {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._ ".contains(&byte);
+        if text.len() <= limits::WORD_MAX_BYTES && text.bytes().all(fits) {
+            return text;
+        }
+        self.bad_field().unwrap_or_default()
+    }
+
     /// Trims, replaces control characters and cuts.
     pub(super) fn tidy(&mut self, text: &'e str) -> &'e str {
         let text = text.trim();
@@ -226,7 +241,7 @@ impl<'e> Context<'e> {
             _ => (authority, 0),
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        Destination { host: self.tidy(host), port, scheme: self.tidy(scheme), tls_version: "" }
+        Destination { host: self.tidy(host), port, scheme: self.only_word(scheme), tls_version: "" }
     }
 }
 

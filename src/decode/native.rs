@@ -93,6 +93,36 @@ struct UsageWire<'e> {
 struct Content<'e> {
     #[serde(borrow)]
     messages: Messages<'e>,
+    // Of a message that stands here by itself.
+    #[serde(borrow)]
+    role: Leaf<'e>,
+    #[serde(borrow)]
+    content: Leaf<'e>,
+}
+
+/// An event whose content is in another shape than it should be, read again. Reading all content this way would read it
+/// twice.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Odd<'e> {
+    #[serde(borrow)]
+    input: Leaf<'e>,
+    #[serde(borrow)]
+    output: Leaf<'e>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OddContent<'e> {
+    #[serde(borrow)]
+    messages: Leaf<'e>,
+}
+
+/// An envelope whose data is read again.
+#[derive(Deserialize)]
+struct Data<'e> {
+    #[serde(borrow, default)]
+    data: Leaf<'e>,
 }
 
 type Messages<'e> = List<Nested<MessageWire<'e>>, { limits::MESSAGES_PER_INTERACTION }>;
@@ -128,15 +158,16 @@ struct PartWire<'e> {
 /// Decodes one native event.
 pub(super) fn decode<'e>(text: &'e str, keys: Keys, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
     if keys.has(Key::SpecVersion) && !keys.has(Key::WeirSchema) {
-        return decode_envelope(parse(text)?, context);
+        return decode_envelope(text, context);
     }
     let wire: Wire<'e> = parse(text)?;
     check_version(wire.weir_schema, context)?;
-    Ok(interaction(wire, context))
+    Ok(interaction(wire, || text, context))
 }
 
 /// The envelope's type names the version, so that the data need not. Its id and time serve when the data has none.
-fn decode_envelope<'e>(envelope: Envelope<'e>, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
+fn decode_envelope<'e>(text: &'e str, context: &mut Context<'e>) -> Result<Interaction<'e>, Reject> {
+    let envelope: Envelope<'e> = parse(text)?;
     if context.text(envelope.kind) != Some(CLOUD_EVENT_TYPE) {
         let detail = format!("the CloudEvents type is not {CLOUD_EVENT_TYPE}");
         return Err(Reject::new(Reason::UnknownFormat, detail));
@@ -153,7 +184,8 @@ fn decode_envelope<'e>(envelope: Envelope<'e>, context: &mut Context<'e>) -> Res
     if wire.time.is_absent() {
         wire.time = envelope.time;
     }
-    Ok(interaction(wire, context))
+    let data = || parse::<Data<'e>>(text).map_or("", |envelope| envelope.data.json());
+    Ok(interaction(wire, data, context))
 }
 
 fn check_version<'e>(leaf: Leaf<'e>, context: &mut Context<'e>) -> Result<(), Reject> {
@@ -167,10 +199,11 @@ fn check_version<'e>(leaf: Leaf<'e>, context: &mut Context<'e>) -> Result<(), Re
     }
 }
 
-fn interaction<'e>(wire: Wire<'e>, context: &mut Context<'e>) -> Interaction<'e> {
+/// `text` is what the wire was read from.
+fn interaction<'e>(wire: Wire<'e>, text: impl FnOnce() -> &'e str, context: &mut Context<'e>) -> Interaction<'e> {
     let application = context.application(wire.application);
     let named = Named::read(wire.principal, context);
-    let messages = messages(wire.input, wire.output, context);
+    let messages = messages(wire.input, wire.output, text, context);
     let [input_tokens, output_tokens] = usage(wire.usage, context);
     let content_state = content_state(wire.content_state, &messages, context);
     Interaction {
@@ -204,8 +237,8 @@ fn destination<'e>(wire: Nested<DestinationWire<'e>>, context: &mut Context<'e>)
     Destination {
         host: context.identifier(wire.host),
         port: context.small(wire.port).unwrap_or(0),
-        scheme: context.identifier(wire.scheme),
-        tls_version: context.identifier(wire.tls_version),
+        scheme: context.word(wire.scheme),
+        tls_version: context.word(wire.tls_version),
     }
 }
 
@@ -236,9 +269,17 @@ fn content_state<'e>(leaf: Leaf<'e>, messages: &[Message<'e>], context: &mut Con
 fn messages<'e>(
     input: Nested<Content<'e>>,
     output: Nested<Content<'e>>,
+    text: impl FnOnce() -> &'e str,
     context: &mut Context<'e>,
 ) -> ArenaVec<'e, Message<'e>> {
-    let (mut input, output) = (content(input, context), content(output, context));
+    let (mut input, output) = match (content(input, context), content(output, context)) {
+        (Some(input), Some(output)) => (input, output),
+        (input, output) => {
+            let odd: Odd<'e> = parse(text()).unwrap_or_default();
+            let input = input.unwrap_or_else(|| odd_content(odd.input, context));
+            (input, output.unwrap_or_else(|| odd_content(odd.output, context)))
+        }
+    };
     if input.len() + output.len() > limits::MESSAGES_PER_INTERACTION {
         // The answer is kept: it is short, and nothing else repeats it.
         input.truncate(limits::MESSAGES_PER_INTERACTION - output.len());
@@ -262,17 +303,42 @@ fn messages<'e>(
     messages
 }
 
-fn content<'e>(content: Nested<Content<'e>>, context: &mut Context<'e>) -> Vec<Nested<MessageWire<'e>>> {
-    let Content { messages } = match content {
+/// Messages; `None` when the content is in another shape than it should be.
+fn content<'e>(content: Nested<Content<'e>>, context: &mut Context<'e>) -> Option<Vec<Nested<MessageWire<'e>>>> {
+    let Content { messages, role, content } = match content {
         Nested::Is(content) => content,
-        Nested::Absent => return Vec::new(),
-        Nested::Bad => {
-            context.lose(Warning::BadField);
-            return Vec::new();
-        }
+        Nested::Absent => return Some(Vec::new()),
+        Nested::Bad => return None,
     };
+    if messages.bad {
+        return None;
+    }
     note_messages(&messages, context);
-    messages.items
+    if messages.items.is_empty() && !content.is_absent() {
+        context.warn(Warning::BadField);
+        return Some(vec![Nested::Is(MessageWire { role, content })]);
+    }
+    Some(messages.items)
+}
+
+/// What is not `{"messages": [...]}`: messages without it, one without an array, or a text, which is one too. It is read
+/// rather than lost, and the warning says that the sender should mend it.
+fn odd_content<'e>(leaf: Leaf<'e>, context: &mut Context<'e>) -> Vec<Nested<MessageWire<'e>>> {
+    context.warn(Warning::BadField);
+    let messages = match leaf.value() {
+        Value::Object(json) => parse::<OddContent<'e>>(json).unwrap_or_default().messages,
+        _ => leaf,
+    };
+    match messages.value() {
+        Value::Text(_) => vec![Nested::Is(MessageWire { content: messages, ..MessageWire::default() })],
+        Value::Array(json) => {
+            let messages: Messages<'e> = parse(json).unwrap_or(List { bad: true, ..List::default() });
+            note_messages(&messages, context);
+            messages.items
+        }
+        Value::Object(json) => vec![parse(json).map_or(Nested::Bad, Nested::Is)],
+        Value::Absent | Value::Number(_) | Value::Bool => vec![Nested::Bad],
+    }
 }
 
 /// Appends a message. Documents among its parts become messages of the role `document`, since rules ask who is

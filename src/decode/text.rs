@@ -25,6 +25,10 @@ struct Line<'e> {
 pub fn decode_text<'e>(event: &Event<'e>, bounds: Bounds, arena: &'e Bump) -> Result<Interaction<'e>, Reject> {
     let text = super::text_of(event, bounds)?;
     outline(text).check_depth()?;
+    if !text.starts_with('{') {
+        // A torn line and a line of prose are not JSON; a number is.
+        return Err(parse::<Leaf<'e>>(text).err().unwrap_or_else(super::not_an_object));
+    }
     let line: Line<'e> = parse(text)?;
     let context = &mut Context::new(event, 0, arena);
     if !matches!(line.text.value(), Value::Text(_)) {
@@ -86,6 +90,10 @@ mod tests {
             (&b"{\"id\": 1}"[..], Reason::NoInteraction),
             (b"{\"text\": 5}", Reason::NoInteraction),
             (b"{", Reason::NotJson),
+            (b"prose", Reason::NotJson),
+            (b"null", Reason::UnknownFormat),
+            (b"1", Reason::UnknownFormat),
+            (b"[{\"text\": \"x\"}]", Reason::UnknownFormat),
             (b"", Reason::Empty),
         ] {
             let reject = decode_text(&event(line), Bounds::default(), &arena).err().unwrap();

@@ -8,6 +8,7 @@
 //! literal may reach into it. Four lanes are two to three times as fast as one.
 
 use super::compile::{CompileError, Compiled};
+use super::layers::{Mark, makes_known, spread};
 use super::{RuleScratch, Scratch};
 use crate::rules::Trigger;
 use aho_corasick::automaton::{Automaton, StateID};
@@ -17,7 +18,7 @@ use std::ops::Range;
 
 /// Up to this many bytes of literals the automaton is a DFA, which is three times as fast as the contiguous NFA and
 /// takes some hundred bytes of memory a byte.
-const DFA_MAX_BYTES: usize = 16 << 10;
+const DFA_MAX_BYTES: usize = 128 << 10;
 
 /// Lanes of a text.
 const LANES: usize = 4;
@@ -54,6 +55,8 @@ struct Owner {
     rule: u16,
     /// The literal as it must stand, where its case matters.
     exact: Option<Box<[u8]>>,
+    /// Whether the literal stands here with its letters turned: then it opens no window and is only marked.
+    turned: bool,
     /// Longest match of the rule; `None` for no bound.
     longest_bytes: Option<usize>,
 }
@@ -75,9 +78,11 @@ impl Anchors {
             let rule = &compiled.rule;
             let Trigger::Anchors(anchors) = &rule.trigger else { continue };
             for anchor in anchors {
-                let exact = (!rule.ignore_case).then(|| anchor.as_bytes().into());
-                let owner = Owner { rule: index as u16, exact, longest_bytes: rule.shape.longest_bytes };
-                by_literal.entry(anchor.to_ascii_lowercase()).or_default().push(owner);
+                for (anchor, turned) in spellings(compiled, anchor) {
+                    let exact = (!rule.ignore_case).then(|| anchor.as_bytes().into());
+                    let owner = Owner { rule: index as u16, exact, turned, longest_bytes: rule.shape.longest_bytes };
+                    by_literal.entry(anchor.to_ascii_lowercase()).or_default().push(owner);
+                }
             }
         }
         let engine = Engine::new(&by_literal).map_err(|error| CompileError::Anchors(error.to_string()))?;
@@ -90,7 +95,12 @@ impl Anchors {
     pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
         let mut lanes = std::mem::take(&mut scratch.lanes);
         self.each(text, &mut lanes, |start, end, owner| {
-            if rules[usize::from(owner.rule)].applies & applies != 0 {
+            let rule = &rules[usize::from(owner.rule)];
+            if rule.applies & applies != 0 {
+                mark(&mut scratch.marks, start, owner.turned, rule);
+                if owner.turned {
+                    return;
+                }
                 let (start, end) = window(text.len(), start, end, owner.longest_bytes);
                 touch(owner.rule, scratch).add_window(start, end);
             }
@@ -98,10 +108,24 @@ impl Anchors {
         scratch.lanes = lanes;
     }
 
+    /// Only the marks that [`Anchors::mark`] leaves.
+    pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], marks: &mut Vec<Mark>) {
+        self.each(text, &mut Lanes::default(), |start, _, owner| {
+            let rule = &rules[usize::from(owner.rule)];
+            if rule.applies & applies != 0 {
+                mark(marks, start, owner.turned, rule);
+            }
+        });
+    }
+
     /// Marks only which rules' literals occur: for judging anchors against benign texts.
     pub fn rules_in(&self, text: &str) -> Vec<u16> {
         let mut found = Vec::new();
-        self.each(text, &mut Lanes::default(), |_, _, owner| found.push(owner.rule));
+        self.each(text, &mut Lanes::default(), |_, _, owner| {
+            if !owner.turned {
+                found.push(owner.rule);
+            }
+        });
         found
     }
 
@@ -122,6 +146,12 @@ impl Anchors {
             }
         }
     }
+}
+
+/// A literal as it is and, where it is looked for so, with its letters turned.
+fn spellings(compiled: &Compiled, anchor: &str) -> impl Iterator<Item = (String, bool)> {
+    let turned = (compiled.proves.turns() && makes_known(anchor)).then(|| anchor.chars().map(spread::turned).collect());
+    std::iter::once((anchor.to_owned(), false)).chain(turned.map(|turned| (turned, true)))
 }
 
 impl Engine {
@@ -148,6 +178,14 @@ impl Engine {
             Engine::Dfa(automaton) => in_lanes(automaton, text, piece, reach_bytes, lanes),
             Engine::Nfa(automaton) => in_lanes(automaton, text, piece, reach_bytes, lanes),
         }
+    }
+}
+
+/// Notes where the literal of a rule begins, if its value may be hidden in a way that shows only there.
+fn mark(marks: &mut Vec<Mark>, at: usize, turned: bool, rule: &Compiled) {
+    let wrap = if turned { None } else { rule.proves.wrap() };
+    if turned || wrap.is_some() {
+        marks.push(Mark { at: at as u32, wrap, turned });
     }
 }
 
@@ -236,14 +274,14 @@ mod tests {
         let catalogue = Catalogue::built_in();
         let rules: Vec<Compiled> = catalogue.rules().iter().map(|rule| Compiled::new(rule).unwrap()).collect();
         let anchors = Anchors::new(&rules).unwrap();
-        let words: Vec<String> = catalogue
-            .rules()
+        let words: Vec<String> = rules
             .iter()
-            .filter_map(|rule| match &rule.trigger {
-                Trigger::Anchors(anchors) => Some(anchors.iter().map(|anchor| anchor.to_ascii_lowercase())),
+            .filter_map(|compiled| match &compiled.rule.trigger {
+                Trigger::Anchors(anchors) => Some(anchors.iter().flat_map(|anchor| spellings(compiled, anchor))),
                 _ => None,
             })
             .flatten()
+            .map(|(spelling, _)| spelling.to_ascii_lowercase())
             .collect::<std::collections::BTreeSet<_>>()
             .into_iter()
             .collect();

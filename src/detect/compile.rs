@@ -3,6 +3,7 @@
 //! What a pattern promises (length, digits, literals) was proved when it was resolved; nothing is decided here.
 
 use super::context;
+use super::layers::Proves;
 use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
 use crate::rules::Rule;
 use aho_corasick::AhoCorasick;
@@ -30,6 +31,7 @@ pub(super) struct Compiled {
     /// One bit for each direction and role that the rule looks at.
     pub applies: u16,
     pub pair: Option<Paired>,
+    pub proves: Proves,
 }
 
 /// What a rule says when its pair is near.
@@ -58,6 +60,7 @@ impl Compiled {
                 .map_err(|error| failed(error.to_string()))?,
             applies: applies(rule),
             pair: None,
+            proves: Proves::of(rule),
             rule: rule.clone(),
         })
     }

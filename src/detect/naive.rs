@@ -5,10 +5,11 @@
 //! Patterns are built by another front of the regex library than the scanner's. No command of weir comes here.
 
 use super::settle::{self, Found};
-use super::{Scanner, compile, confirm};
+use super::{Scanner, compile, confirm, layers};
 use crate::model::{Hits, Interaction};
 use crate::rules::{Rule, Trigger};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use bumpalo::Bump;
 
 /// How rules are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,17 +57,38 @@ impl<'s> Naive<'s> {
     }
 
     /// Finds what [`Scanner::scan`] finds.
-    pub fn scan<'e>(&'e self, interaction: &Interaction<'e>) -> Hits<'e> {
+    pub fn scan<'e>(&'e self, interaction: &Interaction<'e>, arena: &'e Bump) -> Hits<'e> {
         let mut hits = Hits::default();
+        let mut layers = (layers::Buffers::default(), layers::Budget::of_interaction());
         for (message_index, message) in interaction.messages.iter().enumerate() {
             let applies = compile::applies_bit(message.direction, message.role);
             for (part_index, part) in message.parts.iter().enumerate() {
-                let found = self.scan_text(part.text.expose(), applies);
-                self.scanner.tell(&found, (message_index as u32, part_index as u32), part.text, &mut hits);
+                let found = self.scan_part(part.text.expose(), applies, &mut layers);
+                let place = (message_index as u32, part_index as u32);
+                self.scanner.tell((&found, &layers.0), place, part.text, arena, &mut hits);
             }
         }
         settle::finish(&mut hits);
         hits
+    }
+
+    /// All hits in a part's text and of what it hides. How layers are undone is shared with the scanner.
+    pub(super) fn scan_part(
+        &self,
+        text: &str,
+        applies: u16,
+        (buffers, budget): &mut (layers::Buffers, layers::Budget),
+    ) -> Vec<Found> {
+        let mut found = self.scan_text(text, applies);
+        let (rules, anchors) = (&self.scanner.rules, &self.scanner.anchors);
+        let mut marks = Vec::new();
+        anchors.marks(text, applies, rules, &mut marks);
+        let mut look = |text: &str, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
+            found.append(&mut self.scan_text(text, applies));
+            anchors.marks(text, applies, rules, marks);
+        };
+        layers::see_through(rules, text, &marks, &mut found, (buffers, budget), &mut look);
+        found
     }
 
     /// All hits in a text, settled and in order.

@@ -3,7 +3,7 @@
 
 use super::compile::Compiled;
 use crate::limits;
-use crate::model::{Category, Confidence, Hit, Hits};
+use crate::model::{Category, Confidence, Hit, Hits, Layers};
 use std::cmp::Reverse;
 
 /// A hit of a part, by rule number; numbers are in the order of ids.
@@ -15,11 +15,15 @@ pub(super) struct Found {
     pub confidence: Confidence,
     /// Whether the rule's pair is near.
     pub paired: bool,
+    /// What it was found under; with some, its value is in the buffers of `layers` at this range.
+    pub layers: Layers,
+    pub value: (u32, u32),
 }
 
 impl Found {
     pub fn new(rule: u16, (start, end): (usize, usize), confidence: Confidence) -> Found {
-        Found { start: start as u32, end: end as u32, rule, confidence, paired: false }
+        let (layers, value) = (Layers::default(), (0, 0));
+        Found { start: start as u32, end: end as u32, rule, confidence, paired: false, layers, value }
     }
 
     fn place(&self) -> (u32, u32, u16) {

@@ -64,6 +64,7 @@ pub(super) fn holds(validator: Validator, candidate: &Candidate<'_>) -> bool {
         Validator::RandomMixed => tokens::random_mixed(candidate.value()),
         Validator::Password => passwords::password(candidate.value()),
         Validator::PasswordMixed => passwords::password_mixed(candidate.value()),
+        Validator::SecretValue => passwords::secret_value(candidate.value()),
         Validator::DataQuery => url::data_query(candidate.value()),
         Validator::UsItin => americas::us_itin(value),
         Validator::UsNpi => americas::us_npi(value),

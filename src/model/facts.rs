@@ -1,20 +1,20 @@
 //! What is left of an interaction once the text is gone: the record of weir.facts.
 //!
 //! Facts are a pure function of the event, the packs and the key. They hold ids, sizes, hashes and hits with
-//! masked evidence, in 200–400 bytes; a golden test pins those bytes. A reader takes its own version of the
-//! encoding only and refuses every other, so that a new producer never makes an old reader guess.
+//! masked evidence, in 200–400 bytes; a golden test pins those bytes. A reader takes its own version of the encoding
+//! and the one before, and refuses every other, so that a new producer never makes an old reader guess.
 
 use super::codec::{CodecError, Reader, Writer};
 use super::evidence::{Evidence, MaskKey, scalars};
 use super::{
-    Category, Confidence, ContentState, Destination, Direction, Hit, Hits, Interaction, PartKind, Position, Principal,
-    PrincipalKind, Role, Severity, Warnings,
+    Category, Confidence, ContentState, Destination, Direction, Hit, Hits, Interaction, Layers, PartKind, Position,
+    Principal, PrincipalKind, Role, Severity, Warnings,
 };
 use crate::limits;
 use std::borrow::Cow;
 
-/// The version that is written, and the only one that is read.
-pub const VERSION: u8 = 1;
+/// The version that is written. It and the one before, whose hits have no layers, are read.
+pub const VERSION: u8 = 2;
 
 /// An interaction redacted to what may be kept. Fields are as in [`Interaction`] unless said otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,13 +66,15 @@ pub struct FactHit<'a> {
     /// Index of the message in the interaction, and of the part in the message.
     pub message: u32,
     pub part: u32,
-    /// Range in the part's text in Unicode scalars, end exclusive.
+    /// Range in the part's text in Unicode scalars, end exclusive; of a value under layers, of what encodes it.
     pub start: u32,
     pub end: u32,
     /// The value as far as it may be shown.
     pub masked: Cow<'a, str>,
     /// Keyed hash of the value; all zero without a key.
     pub hmac: [u8; 16],
+    /// What it was found under.
+    pub layers: Layers,
 }
 
 impl<'a> Facts<'a> {
@@ -156,7 +158,8 @@ impl<'a> Facts<'a> {
 
     /// Reads a record of weir.facts, borrowing from it.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, CodecError> {
-        let mut r = Reader::versioned(bytes, VERSION)?;
+        let version = if bytes.first() == Some(&(VERSION - 1)) { VERSION - 1 } else { VERSION };
+        let mut r = Reader::versioned(bytes, version)?;
         let mut facts = Facts {
             position: Position { topic: r.str()?, partition: r.small("partition")?, offset: r.small("offset")? },
             index: r.small("index")?,
@@ -193,7 +196,7 @@ impl<'a> Facts<'a> {
         }
         facts.hits_dropped = r.small("hits_dropped")?;
         for _ in 0..r.count(FactHit::MIN_BYTES)? {
-            facts.hits.push(FactHit::decode(&mut r)?);
+            facts.hits.push(FactHit::decode(&mut r, version)?);
         }
         r.finish()?;
         Ok(facts)
@@ -201,7 +204,8 @@ impl<'a> Facts<'a> {
 }
 
 impl<'a> FactHit<'a> {
-    /// The least bytes that an encoded hit takes: 30 with every text empty and every number small.
+    /// The least bytes that an encoded hit takes: 30 with every text empty and every number small, and in version 2
+    /// one more.
     const MIN_BYTES: usize = 30;
 
     fn encode(&self, w: &mut Writer<'_>) {
@@ -220,9 +224,10 @@ impl<'a> FactHit<'a> {
         w.uint(u64::from(self.end));
         w.str(&self.masked);
         w.fixed(&self.hmac);
+        w.bytes(self.layers.codes());
     }
 
-    fn decode(r: &mut Reader<'a>) -> Result<Self, CodecError> {
+    fn decode(r: &mut Reader<'a>, version: u8) -> Result<Self, CodecError> {
         Ok(FactHit {
             rule: r.str()?,
             rule_version: r.small("rule_version")?,
@@ -239,6 +244,10 @@ impl<'a> FactHit<'a> {
             end: r.small("end")?,
             masked: Cow::Borrowed(r.str()?),
             hmac: r.fixed()?,
+            layers: match version {
+                ..2 => Layers::default(),
+                _ => Layers::from_codes(r.bytes()?).ok_or(CodecError::Invalid("layers"))?,
+            },
         })
     }
 }
@@ -270,6 +279,7 @@ fn redact<'a>(interaction: &Interaction<'a>, hits: &[Hit<'a>], key: &MaskKey) ->
                 end: scalars(part.text, hit.end),
                 masked: Cow::Owned(evidence.masked),
                 hmac: evidence.hmac,
+                layers: hit.layers,
             }
         })
         .collect()
@@ -277,6 +287,7 @@ fn redact<'a>(interaction: &Interaction<'a>, hits: &[Hit<'a>], key: &MaskKey) ->
 
 #[cfg(test)]
 mod tests {
+    use super::super::Layer;
     use super::*;
     use proptest::prelude::*;
 
@@ -320,6 +331,7 @@ mod tests {
                 end: 34,
                 masked: Cow::Borrowed("AKIA********2MND"),
                 hmac: [9; 16],
+                layers: Layers::default(),
             }],
             hits_dropped: 300,
         }
@@ -335,13 +347,35 @@ mod tests {
     fn its_bytes_are_fixed() {
         let hex: String = encoded(&example()).iter().map(|byte| format!("{byte:02x}")).collect();
         let golden = concat!(
-            "010a6c6c6d2e6576656e74730390070180faeda3d76698f2eda3d7660a63686174636d706c2d3703632d390103616461",
+            "020a6c6c6d2e6576656e74730390070180faeda3d76698f2eda3d7660a63686174636d706c2d3703632d390103616461",
             "0868656c706465736b066f70656e6169056770742d350e6170692e6f70656e61692e636f6dbb0305687474707303312e",
             "337900c801d306018004028010ac020831663265336434630107070707070707070707070707070707ac020115736563",
             "7265742e6177735f6163636573735f6b657902010e4157535f4143434553535f4b455904b60701020100000e2210414b",
-            "49412a2a2a2a2a2a2a2a324d4e4409090909090909090909090909090909",
+            "49412a2a2a2a2a2a2a2a324d4e440909090909090909090909090909090900",
         );
         assert_eq!(hex, golden, "a changed encoding is a new VERSION");
+    }
+
+    /// Facts that a weir of before left on the topic.
+    #[test]
+    fn version_1_is_read() {
+        let mut bytes = encoded(&example());
+        bytes[0] = 1;
+        bytes.pop();
+        assert_eq!(Facts::decode(&bytes), Ok(example()));
+    }
+
+    #[test]
+    fn layers_come_back_in_their_order() {
+        let mut facts = example();
+        for layer in [Layer::Base64, Layer::Gzip, Layer::Base64] {
+            facts.hits[0].layers.push(layer);
+        }
+        assert_eq!(facts.hits[0].layers.to_string(), "base64 > gzip > base64");
+        let mut bytes = encoded(&facts);
+        assert_eq!(Facts::decode(&bytes), Ok(facts));
+        *bytes.last_mut().unwrap() = 99;
+        assert_eq!(Facts::decode(&bytes), Err(CodecError::Invalid("layers")));
     }
 
     #[test]

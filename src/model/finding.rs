@@ -5,7 +5,7 @@
 
 use super::facts::Facts;
 use super::uid::Uid;
-use super::{Category, Confidence, Direction, PartKind, Role, Severity};
+use super::{Category, Confidence, Direction, Layers, PartKind, Role, Severity};
 
 /// One finding. Who, where and where to stand in the facts beside it.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Place<'f> {
     pub end: u32,
     pub masked: &'f str,
     pub hmac: [u8; 16],
+    /// What it was found under.
+    pub layers: Layers,
 }
 
 /// What was measured against what was allowed.

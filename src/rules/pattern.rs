@@ -23,7 +23,7 @@ pub const BOUND_MAX_BYTES: usize = 4_096;
 /// opens the value.
 const IS: &str = concat!(
     r#"[\w.\t -]{0,24}?[\\"'`)\]]{0,3}\s{0,4}(?::\s?[\w.<>]{1,16}\s{0,2})?"#,
-    r#"(?:=>|:=|==|\|\|?|\?\?|[:=,(>\s])\s{0,4}[\\"'`({\[<=]{0,4}(?:(?i:bearer|token|basic)\s)?"#
+    r#"(?:=>|:{1,3}=|\?=|==|\|\|?|\?\?|[:=,(>\s])\s{0,4}[\\"'`({\[<=]{0,4}(?:(?i:bearer|token|basic)\s)?"#
 );
 
 /// What may stand between a name and a value that is near it, and as little of it as there is.
@@ -82,9 +82,18 @@ impl Shape {
         if longest_bytes.is_some_and(|longest| longest > BOUND_MAX_BYTES) {
             return Err(format!("it matches up to {} bytes", longest_bytes.unwrap_or_default()));
         }
-        let groups = properties.explicit_captures_len();
+        Ok(Shape::measured(hir))
+    }
+
+    fn measured(hir: Hir) -> Shape {
+        let (longest_bytes, groups) = (hir.properties().maximum_len(), hir.properties().explicit_captures_len());
         let (digits_min, token_min_bytes) = (digits_min(&hir), Stretch::of(&hir).longest);
-        Ok(Shape { longest_bytes, digits_min, token_min_bytes, groups, hir })
+        Shape { longest_bytes, digits_min, token_min_bytes, groups, hir }
+    }
+
+    /// The shape of a piece of the pattern.
+    pub fn of_part(&self, hir: &Hir) -> Shape {
+        Shape::measured(hir.clone())
     }
 
     /// Whether every match contains one of the literals.

@@ -211,3 +211,18 @@ fn the_published_schema_agrees() {
         }
     }
 }
+
+/// Values of a pack may be real; its keys are shown, so that the marks point at something.
+#[test]
+fn of_a_hidden_line_the_key_is_shown() {
+    let broken = RULE
+        .replace("pattern: '", "pattern: '(")
+        .replace("    references: []", "    refs: acme_zxcvbnml\n    references: []");
+    let printed = load(&broken).unwrap_err().to_string();
+    for shown in ["\n11 |     pattern: …\n   |              ^", "\n15 |     refs: …\n   |     ^^^^"] {
+        assert!(printed.contains(shown), "{printed}");
+    }
+    assert!(!printed.contains("acme_") && !printed.contains("not shown"), "{printed}");
+    let value_as_key = load(&RULE.replace("    references: []", "    acme_QWERTYUI: x\n    references: []"));
+    assert!(value_as_key.unwrap_err().to_string().contains("not shown"));
+}

@@ -3,6 +3,7 @@
 //! Who and where are repeated from the interaction, so that the common questions need no join.
 
 use super::{Column, DELTA, LOW, Table, Value, ZSTD, column};
+use crate::model::Layer;
 use crate::model::facts::Facts;
 use crate::model::finding::{Finding, Measure, Place};
 use crate::model::reject::Hex;
@@ -114,6 +115,13 @@ const COLUMNS: &[Column<Findings>] = &[
             write!(out, "{}", Hex(&hash)).expect("a string takes everything");
         }),
         "Keyed hash of the value in hex: the same value has the same",
+    ),
+    column(
+        "layers",
+        "Array(LowCardinality(String))",
+        ZSTD,
+        Value::Strings(|r, each| r.place(|p| p.layers).unwrap_or_default().iter().map(Layer::name).for_each(each)),
+        "What the value was found under, the outermost first: base64, rot13, invisible, ...; empty: nothing",
     ),
     column("hash_key_id", LOW, ZSTD, Value::Str(|r| r.facts.key_id), "The key of the hash; empty: none"),
     column(

@@ -58,6 +58,21 @@ impl Problems {
         Problems { list }
     }
 
+    /// Shows of a hidden line the key that it begins with, so that the marks point at something. What does not look like
+    /// a key stays hidden: it may be a value in the wrong place.
+    pub fn show_keys(&mut self, source: &str, keys: &[(Place, String)]) {
+        let lines: Vec<&str> = source.lines().collect();
+        for problem in self.list.iter_mut().filter(|problem| problem.excerpt.is_none()) {
+            let line = problem.place.line;
+            let Some(text) = lines.get(line.wrapping_sub(1)) else { continue };
+            let start = text.trim_start_matches([' ', '-']);
+            let column = text.len() - start.len() + 1;
+            let begins =
+                keys.iter().find(|(place, key)| (place.line, place.column) == (line, column) && is_key(key, start));
+            problem.excerpt = begins.map(|(_, key)| format!("{}{key}: …", &text[..column - 1]));
+        }
+    }
+
     /// Adds those of other files.
     pub fn append(&mut self, other: Problems) {
         self.list.extend(other.list);
@@ -72,6 +87,11 @@ impl Problems {
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
+}
+
+fn is_key(key: &str, text: &str) -> bool {
+    let is_word = key.len() <= 40 && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    is_word && text.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
 }
 
 /// A line up to the comment at its end, in which people keep what they have just taken out of the value.

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use weir::decode::{Bounds, Format, decode, decode_text};
+use weir::detect::naive::{Naive, Way};
+use weir::detect::{Scanner, Scratch};
 use weir::kafka::changelog::{marker, read_marker};
 use weir::ledger::Chain;
 use weir::limits;
@@ -27,12 +29,13 @@ pub struct Target {
 }
 
 /// Every target. `fuzz_targets/` has a file for each.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "decode_auto", body: |bytes| decode_as(Format::Auto, bytes) },
     Target { name: "decode_native", body: |bytes| decode_as(Format::Native, bytes) },
     Target { name: "decode_openai", body: |bytes| decode_as(Format::OpenAi, bytes) },
     Target { name: "decode_anthropic", body: |bytes| decode_as(Format::Anthropic, bytes) },
     Target { name: "decode_text", body: text_lines },
+    Target { name: "layers", body: layers },
     Target { name: "sse", body: server_sent_events },
     Target { name: "facts", body: facts },
     Target { name: "state", body: state },
@@ -79,6 +82,29 @@ fn decode_as(format: Format, bytes: &[u8]) {
 fn text_lines(bytes: &[u8]) {
     let arena = bumpalo::Bump::new();
     let _ = decode_text(&event(bytes), Bounds::default(), &arena);
+}
+
+/// A text that may hide something: what is found in it stands in it, and is what the naive loop finds.
+fn layers(bytes: &[u8]) {
+    static SCANNER: LazyLock<Scanner> =
+        LazyLock::new(|| Scanner::new(&Catalogue::built_in()).expect("the built-in packs compile"));
+    static NAIVE: LazyLock<Naive<'static>> = LazyLock::new(|| Naive::new(&SCANNER, Way::Keywords));
+    let text = String::from_utf8_lossy(bytes);
+    let line = serde_json::json!({ "id": 1, "text": text }).to_string();
+    let arena = bumpalo::Bump::new();
+    let Ok(interaction) = decode_text(&event(line.as_bytes()), Bounds::default(), &arena) else { return };
+    let hits = SCANNER.scan(&interaction, &arena, &mut Scratch::default());
+    assert!(hits.hits.len() <= limits::HITS_PER_INTERACTION);
+    let places: Vec<_> = hits.hits.iter().map(|hit| (hit.start, hit.end, &hit.rule.id)).collect();
+    assert!(places.is_sorted_by(|a, b| a < b), "no two hits have one id");
+    for hit in &hits.hits {
+        let place = text.get(hit.start as usize..hit.end as usize).expect("a place is made of whole characters");
+        assert!(!place.is_empty() && hit.value.len_bytes() > 0);
+        assert!(!hit.layers.is_empty() || place.len() == hit.value.len_bytes());
+    }
+    let naive = NAIVE.scan(&interaction, &arena);
+    let told = |hits: &Hits<'_>| Facts::new(&interaction, hits, 0, &KEY).hits;
+    assert_eq!(told(&hits), told(&naive));
 }
 
 /// A stream written down as one string and as two pieces of it gives the same.

@@ -97,7 +97,10 @@ fn commands_end_with_the_status_that_the_contract_says() {
     assert_eq!(scan("low", clean), Some(0));
     // A gate does not open for what nobody could read.
     assert_eq!(scan("low", "not json"), Some(1));
-    assert_eq!(weir(&["scan", "--format", "text"], b"not json").status.code(), Some(0));
+    // Nor is a scan done that read nothing; one that read something is.
+    assert_eq!(weir(&["scan", "--format", "text"], b"not json").status.code(), Some(1));
+    assert_eq!(weir(&["scan", "--format", "text"], format!("not json\n{clean}").as_bytes()).status.code(), Some(0));
+    assert_eq!(weir(&["scan"], b"").status.code(), Some(0));
     for usage in [&["scan", "--fail-on", "awful"][..], &["run"], &["nonsense"], &["check", "-c", "/no/such/file"]] {
         assert_eq!(weir(usage, b"").status.code(), Some(2), "{usage:?}");
     }
@@ -124,4 +127,45 @@ fn content_that_is_not_understood_is_not_called_full() {
     let output = weir(&["scan"], event.as_bytes());
     assert!(text(&output.stderr).contains("1 interactions, 0 findings"), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("1 of them without content"), "{}", text(&output.stderr));
+}
+
+/// A line past the bound is told, and passed over; the next one is read.
+#[test]
+fn a_line_that_is_too_long_is_passed_over() {
+    let long = vec![b'x'; (4 << 20) + 1];
+    let leak = serde_json::json!({"id": "t1", "text": key_id()}).to_string();
+    let input = [&long[..], b"\n", leak.as_bytes()].concat();
+    let output = weir(&["scan", "--format", "text"], &input);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("stdin/0/0: too_large: 4194305 bytes; 4194304 are the most"), "{errors}");
+    assert!(errors.contains("1 interactions, 1 findings") && errors.contains("1 rejects"), "{errors}");
+}
+
+#[test]
+fn scan_says_what_was_odd_and_what_would_help() {
+    let events = r#"{"weir_schema": 1, "time": true, "principal": [], "input": {"messages": 7}}"#;
+    let errors = text(&weir(&["scan"], events.as_bytes()).stderr);
+    assert!(
+        errors.contains("1 of them with warnings: bad_time 1, bad_field 1, no_principal 1, no_tokens 1"),
+        "{errors}"
+    );
+    let lines = text(&weir(&["scan"], br#"{"id": "t", "text": "hello"}"#).stderr);
+    assert!(lines.contains("1 of the rejects") && lines.contains("--format text"), "{lines}");
+}
+
+/// Nothing is sent when its truth cannot be written, and nobody else reads the values in it.
+#[test]
+fn the_truth_is_opened_first_and_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let output = weir(&["generate", "--count", "10", "--truth", "/no/such/folder/truth"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty() && text(&output.stderr).contains("writing /no/such/folder/truth"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth");
+    std::fs::write(&path, "of before").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = weir(&["generate", "--count", "200", "--truth", &path.display().to_string()], b"");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with('{'));
 }

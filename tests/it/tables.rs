@@ -15,8 +15,8 @@ use weir::model::finding::{Finding, Measure, Place};
 use weir::model::reject::{DeadLetter, Hex, Reason, Reject};
 use weir::model::uid::Uid;
 use weir::model::{
-    Category, Confidence, ContentState, Destination, Direction, PartKind, Position, Principal, PrincipalKind, Role,
-    Severity, Warnings,
+    Category, Confidence, ContentState, Destination, Direction, Layer, Layers, PartKind, Position, Principal,
+    PrincipalKind, Role, Severity, Warnings,
 };
 use weir::tables::coverage::Coverage;
 use weir::tables::dead_letters::DeadLetters;
@@ -95,6 +95,7 @@ impl Dice {
             end: 1,
             masked: "*".into(),
             hmac: [0; 16],
+            layers: Layers::default(),
         };
         Facts {
             position: self.position(),
@@ -139,6 +140,7 @@ impl Dice {
             end: dice.number() as u32,
             masked: dice.text(),
             hmac: if dice.below(4) == 0 { [0; 16] } else { dice.bytes() },
+            layers: dice.layers(),
         });
         let measure = self.option(|dice| Measure {
             unit: "requests",
@@ -166,6 +168,12 @@ impl Dice {
             taxonomy: &taxonomy[..self.below(taxonomy.len() as u64 + 1) as usize],
             criteria: &taxonomy[..self.below(2) as usize],
         }
+    }
+
+    fn layers(&mut self) -> Layers {
+        let mut layers = Layers::default();
+        (0..self.below(4)).for_each(|_| layers.push(self.of(Layer::ALL)));
+        layers
     }
 
     fn dead_letter(&mut self) -> DeadLetter<'static> {

@@ -1,12 +1,14 @@
 //! What `weir generate` reads: texts, measured arrivals, times and durations. Whole files are read at once; what is
 //! wrong in one is an error that names the line.
 
-use super::super::Usage;
+use super::super::{Usage, lines};
 use crate::generate::Arrival;
-use anyhow::Context as _;
 use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Largest file, in bytes: what is said, or measured, over weeks. All of it is held.
+const FILE_MAX_BYTES: usize = 1 << 30;
 
 /// `90s`, `15m`, `24h` or `7d` in ms.
 pub(super) fn duration_ms(written: &str) -> Result<i64, String> {
@@ -31,7 +33,7 @@ struct Line {
 
 /// Texts, one of `{"text": "..."}` a line. Other keys are passed over.
 pub(super) fn texts(path: &Path) -> anyhow::Result<Vec<Arc<str>>> {
-    let read = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let read = lines::text_of(path, FILE_MAX_BYTES)?;
     let mut texts = Vec::new();
     for (number, line) in (1..).zip(read.split('\n')).filter(|(_, line)| !line.trim().is_empty()) {
         let line: Line = serde_json::from_str(line).map_err(|_| {
@@ -48,7 +50,7 @@ pub(super) fn texts(path: &Path) -> anyhow::Result<Vec<Arc<str>>> {
 
 /// Arrivals in the order of their times.
 pub(super) fn arrivals(path: &Path) -> anyhow::Result<Vec<Arrival>> {
-    let read = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let read = lines::text_of(path, FILE_MAX_BYTES)?;
     parse_arrivals(&read).map_err(|error| Usage(format!("{}, {error}", path.display())).into())
 }
 

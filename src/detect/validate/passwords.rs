@@ -46,7 +46,10 @@ const WORDS: &[&str] = &[
 /// No word for a password, and no names joined by dots, as code has them.
 pub(super) fn password(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
-    !WORDS.contains(&lower.as_str()) && !is_expression(value) && !value.starts_with(['$', '%', '{', '<', '['])
+    !WORDS.contains(&lower.as_str())
+        && !is_expression(value)
+        && !is_constant(value)
+        && !value.starts_with(['$', '%', '{', '<', '['])
 }
 
 /// As [`password`], and with digits or signs among letters, as words have not.
@@ -55,6 +58,20 @@ pub(super) fn password_mixed(value: &str) -> bool {
     let has_other =
         value.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'!'..=b'-' | b'?' | b'@' | b'^' | b'~'));
     has_letter && has_other && password(value)
+}
+
+/// Least digits of a secret that has nothing else: shorter numbers are counts, years and ids.
+const NUMBER_MIN_DIGITS: usize = 15;
+
+/// As [`password_mixed`], or a long number.
+pub(super) fn secret_value(value: &str) -> bool {
+    let is_number = value.len() >= NUMBER_MIN_DIGITS && value.bytes().all(|byte| byte.is_ascii_digit());
+    is_number || password_mixed(value)
+}
+
+/// The name of a variable of the environment: `DB_PASSWORD`.
+fn is_constant(value: &str) -> bool {
+    value.contains('_') && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Names joined by dots, colons or arrows: `config.db.password`, `os.environ`, `Foo::BAR`.
@@ -86,6 +103,7 @@ mod tests {
             ("Foo::BAR", false, false),
             ("$PASSWORD", false, false),
             ("{password}", false, false),
+            ("CF_R2_ACCESS_KEY", false, false),
         ] {
             assert_eq!((password(value), password_mixed(value)), (is_password, is_mixed), "{value}");
         }

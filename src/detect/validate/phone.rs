@@ -13,7 +13,9 @@ use std::sync::LazyLock;
 const PLANS_TEXT: &str = include_str!("numbering.txt");
 
 /// By calling code and length of the national number: the ranges of its first three digits.
-static PLANS: LazyLock<HashMap<(u16, usize), Vec<RangeInclusive<u16>>>> = LazyLock::new(plans);
+static PLANS: LazyLock<Plans> = LazyLock::new(plans);
+
+type Plans = HashMap<(u16, usize), Vec<RangeInclusive<u16>>>;
 
 /// Longest and shortest number, in digits, as a country writes it: with the digit that stands for the trunk.
 const NATIONAL_DIGITS: RangeInclusive<usize> = 6..=13;
@@ -21,7 +23,7 @@ const NATIONAL_DIGITS: RangeInclusive<usize> = 6..=13;
 /// Longest number as E.164 has it.
 const DIGITS_MAX: usize = 15;
 
-fn plans() -> HashMap<(u16, usize), Vec<RangeInclusive<u16>>> {
+fn plans() -> Plans {
     let plan = |line: &str| {
         let (head, starts) = line.split_once(": ")?;
         let (code, length) = head.split_once(' ')?;

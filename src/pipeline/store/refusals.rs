@@ -94,14 +94,14 @@ mod tests {
             refused(&mut refusals, 0, 50, true);
             refused(&mut refusals, 0, 59, false);
         });
-        assert!(quiet.is_empty() && health.ready()[0].ready, "{quiet}");
+        assert!(quiet.is_empty() && health.ready(Instant::now())[0].ready, "{quiet}");
         let told = log_of(|| (60..90).for_each(|second| refused(&mut refusals, second as i32 % 2, second, false)));
         assert_eq!(told.matches("ERROR Kafka takes no commits of store").count(), 1, "{told}");
         let waits: Vec<Wait> = (0..2).map(|partition| Wait::Commit { partition, reason: "no".into() }).collect();
-        assert_eq!(health.ready()[0].waits_for, waits);
+        assert_eq!(health.ready(Instant::now())[0].waits_for, waits);
         let over = log_of(|| (0..2).for_each(|partition| refusals.passed(partition)));
         assert_eq!(over.matches("again").count(), 1, "{over}");
-        assert!(health.ready()[0].ready);
+        assert!(health.ready(Instant::now())[0].ready);
         let again = log_of(|| [100, 111].into_iter().for_each(|second| refused(&mut refusals, 1, second, false)));
         assert_eq!(again.lines().count(), 1, "a later trouble is told at once: {again}");
         refusals.forget(1);

@@ -223,7 +223,7 @@ impl Line<'_> {
         let decoded = decode(&event, Format::Native, Bounds::default(), &arena)
             .unwrap_or_else(|reject| panic!("{}", reject.detail));
         let interaction = &decoded.interactions[0];
-        let hits = teller.scanner.scan(interaction, &mut Scratch::default());
+        let hits = teller.scanner.scan(interaction, &arena, &mut Scratch::default());
         let mut facts = Facts::new(interaction, &hits, time_ms, &key);
         (facts.principal, facts.application, facts.provider) = (names.principal, names.application, names.provider);
         (facts.model, facts.destination.host) = (names.model, names.host);
