@@ -463,7 +463,7 @@ mod tests {
                     Ok(mut decoded) => {
                         for interaction in &mut decoded.interactions {
                             scanner.mask_identifiers(interaction, &key, &arena, &mut scratch);
-                            let hits = scanner.scan(interaction, &mut scratch);
+                            let hits = scanner.scan(interaction, &arena, &mut scratch);
                             seen += hits.hits.len();
                             Facts::new(interaction, &hits, event.timestamp_ms, &key).encode(&mut out);
                         }
