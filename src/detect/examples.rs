@@ -4,7 +4,7 @@
 //! rules say of them does not count. Rules without two of each fail, and so do anchors that open too often on
 //! ordinary text.
 
-use super::{CompileError, Scanner, Scratch, compile};
+use super::{CompileError, Scanner, Scratch, compile, stretches};
 use crate::model::{Direction, Role};
 use crate::rules::{Catalogue, Rule};
 use std::fmt;
@@ -113,8 +113,15 @@ fn reports(scanner: &Scanner, index: usize, rule: &Rule, text: &str, scratch: &m
 fn common_anchors(scanner: &Scanner) -> Vec<Option<FailureKind>> {
     let of = BENIGN.lines().count();
     let mut sentences = vec![0; scanner.rules.len()];
+    let mut found = Vec::new();
     for line in BENIGN.lines() {
+        stretches::find(line, &mut found);
         let mut rules = scanner.anchors.rules_in(line);
+        // An anchor that is everywhere costs nothing where the rule is not tried all the same.
+        rules.retain(|&rule| {
+            let shape = &scanner.rules[usize::from(rule)].rule.shape;
+            stretches::allow(&found, 0..line.len(), shape.token_min_bytes)
+        });
         rules.sort_unstable();
         rules.dedup();
         rules.into_iter().for_each(|rule| sentences[usize::from(rule)] += 1);
