@@ -1,4 +1,6 @@
-//! Days as people write them.
+//! Days as people write them, in figures and in words.
+//!
+//! Whose birthday it is, if it is one, the words near by say: that is no matter of this file.
 
 use super::checksum::is_date;
 
