@@ -80,6 +80,7 @@ pub struct Scratch {
     lanes: anchors::Lanes,
     /// Of the part at hand.
     stretches: Vec<(usize, usize)>,
+    gates: gates::GateScratch,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
     identifiers: String,

@@ -323,6 +323,9 @@ mod tests {
         assert!(error.contains("did you mean `Acme`?"), "{error}");
         let error = show(&catalogue, "secret.acme_token", &mut Vec::new()).unwrap_err().to_string();
         assert_eq!(error, "rule `secret.acme_token` is switched off by b.yaml: gone");
-        assert!(printed(|out| show(&catalogue, "secret.acme_key", out)).contains("changed by  b.yaml: severity, mask; ours"));
+        assert!(
+            printed(|out| show(&catalogue, "secret.acme_key", out))
+                .contains("changed by  b.yaml: severity, mask; ours")
+        );
     }
 }

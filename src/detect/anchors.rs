@@ -57,8 +57,9 @@ struct Owner {
     exact: Option<Box<[u8]>>,
     /// Whether the literal stands here with its letters turned: then it opens no window and is only marked.
     turned: bool,
-    /// Longest match of the rule; `None` for no bound.
+    /// Longest match of the rule, and what of it lies before the literal's end at most; `None` for no bound.
     longest_bytes: Option<usize>,
+    lead_bytes: Option<usize>,
 }
 
 /// Where a literal ends, and which. Memory of the scratch.
@@ -80,7 +81,8 @@ impl Anchors {
             for anchor in anchors {
                 for (anchor, turned) in spellings(compiled, anchor) {
                     let exact = (!rule.ignore_case).then(|| anchor.as_bytes().into());
-                    let owner = Owner { rule: index as u16, exact, turned, longest_bytes: rule.shape.longest_bytes };
+                    let (longest_bytes, lead_bytes) = (rule.shape.longest_bytes, rule.lead_bytes);
+                    let owner = Owner { rule: index as u16, exact, turned, longest_bytes, lead_bytes };
                     by_literal.entry(anchor.to_ascii_lowercase()).or_default().push(owner);
                 }
             }
@@ -101,7 +103,7 @@ impl Anchors {
                 if owner.turned {
                     return;
                 }
-                let (start, end) = window(text.len(), start, end, owner.longest_bytes);
+                let (start, end) = window(text.len(), (start, end), owner);
                 if stretches::allow(&scratch.stretches, start..end, rule.rule.shape.token_min_bytes) {
                     touch(owner.rule, scratch).add_window(start, end);
                 }
@@ -246,13 +248,12 @@ fn note<A: Automaton>(automaton: &A, state: StateID, end: usize, lane: &mut Vec<
     }
 }
 
-/// A match of at most `longest` bytes that contains `start..end` lies in this window. Occurrences come in the order
-/// of their ends, and so do the windows' starts.
-fn window(length: usize, start: usize, end: usize, longest_bytes: Option<usize>) -> (usize, usize) {
-    match longest_bytes {
-        None => (0, length),
-        Some(longest) => (end.saturating_sub(longest), (start + longest).min(length)),
-    }
+/// A match of a rule in which its literal is the first that was proved lies in this window. Occurrences come in the order of
+/// their ends, and so do the windows' starts.
+fn window(length: usize, (start, end): (usize, usize), owner: &Owner) -> (usize, usize) {
+    let back = owner.lead_bytes.or(owner.longest_bytes);
+    let to = owner.longest_bytes.map_or(length, |longest| (start + longest).min(length));
+    (back.map_or(0, |back| end.saturating_sub(back)), to)
 }
 
 /// The scratch of a rule that has a candidate in this part.

@@ -2,6 +2,7 @@
 //!
 //! What a pattern promises (length, digits, literals) was proved when it was resolved; nothing is decided here.
 
+use super::context;
 use super::layers::Proves;
 use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
 use crate::rules::Rule;
@@ -55,7 +56,8 @@ impl Compiled {
         Ok(Compiled {
             regex: OnceLock::new(),
             stop_words: words(&rule.stop_words)?,
-            context_words: words(rule.context.as_ref().map_or(&[], |context| &context.words))?,
+            context_words: context::searcher(rule.context.as_ref().map_or(&[], |context| &context.words))
+                .map_err(|error| failed(error.to_string()))?,
             applies: applies(rule),
             pair: None,
             proves: Proves::of(rule),

@@ -1,4 +1,5 @@
-//! From a match to a hit, or to nothing: validators, entropy, stop words; then how sure it is.
+//! From a match to a hit, or to nothing: validators, entropy, stop words; then how sure it is. A match of which a rule
+//! is not sure at all (bare digits without a word that says what they are) is no hit.
 //!
 //! The scanner and the naive loop call the same function: they differ in where they look, not in what they believe.
 
@@ -27,10 +28,13 @@ pub(super) fn confirm(
     if fails {
         return None;
     }
-    if rule.allow.covers(candidate.value()) {
-        return Some(Confidence::from_permille(EXAMPLE_CONFIDENCE_PERMILLE));
-    }
     let mut confidence = rule.confidence;
+    if let Some(alone) = rule.alone
+        && alone > confidence
+        && context::is_alone(text, value)
+    {
+        confidence = alone;
+    }
     if let (Some(context), Some(words)) = (&rule.context, &compiled.context_words)
         && context.confidence > confidence
         && context::near(words, text, whole, value)
@@ -42,6 +46,12 @@ pub(super) fn confirm(
         && validate::holds(proof.validator, &candidate)
     {
         confidence = proof.confidence;
+    }
+    if confidence.permille() == 0 {
+        return None;
+    }
+    if rule.allow.covers(candidate.value()) {
+        return Some(Confidence::from_permille(EXAMPLE_CONFIDENCE_PERMILLE));
     }
     Some(confidence)
 }

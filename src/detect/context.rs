@@ -1,11 +1,53 @@
-//! Whether a word that makes a match more credible stands near it, on either side.
+//! Whether a word that makes a match more credible stands near it, on either side; and whether the match is all that
+//! its part says.
 //!
-//! Which words those are, and what they are worth, the rule says.
+//! Which words those are, and what they are worth, the rule says. A word counts when it stands whole, and what that
+//! means depends on its script: words of Latin, Cyrillic, Greek, Arabic and the like end where letters and digits do, or at
+//! a hump (`dateOfBirth`); Chinese, Japanese, Korean and Thai are written without blanks or with particles joined
+//! to the word, so there a neighbour says nothing.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, BuildError};
 
 /// How far to look to each side, in bytes: about a line, ten words.
-const REACH_BYTES: usize = 80;
+pub(super) const REACH_BYTES: usize = 80;
+
+/// Longest text of which a value may be all there is, in bytes: a label, a value, and what encloses them.
+pub(super) const ALONE_MAX_BYTES: usize = 160;
+
+/// Longest label before a value that is alone, in bytes and in words.
+const LABEL_MAX_BYTES: usize = 40;
+const LABEL_MAX_WORDS: usize = 4;
+
+/// A searcher for words as rules write them, in all of their spellings; `None` for no words.
+pub(super) fn searcher(words: &[String]) -> Result<Option<AhoCorasick>, BuildError> {
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let spellings: Vec<String> = words.iter().flat_map(|word| spellings(word)).collect();
+    AhoCorasick::builder().ascii_case_insensitive(true).build(spellings).map(Some)
+}
+
+/// How a word may be written: a blank in it as `_`, `-` or not at all; and, since a searcher ignores the case of ASCII
+/// only, any other word also in capitals and with a capital.
+pub(super) fn spellings(word: &str) -> Vec<String> {
+    let mut spellings = vec![word.to_string()];
+    if word.contains(' ') {
+        spellings.extend(["_", "-", ""].map(|joint| word.replace(' ', joint)));
+    }
+    if !word.is_ascii() {
+        let cased = |word: &String| [word.to_uppercase(), capitalised(word)];
+        let more: Vec<String> = spellings.iter().flat_map(cased).collect();
+        spellings.extend(more);
+    }
+    spellings.sort_unstable();
+    spellings.dedup();
+    spellings
+}
+
+fn capitalised(word: &str) -> String {
+    let mut characters = word.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+}
 
 /// Whether one of the words stands as a whole word within reach of the value, or in the match beside the value.
 /// The value itself does not count: a password that says `password` is no context.
@@ -14,39 +56,135 @@ pub(super) fn near(words: &AhoCorasick, text: &str, whole: (usize, usize), value
     let after = value.1..(whole.1 + REACH_BYTES).min(text.len());
     [before, after].into_iter().any(|range| {
         let side = &text.as_bytes()[range.clone()];
-        words.find_overlapping_iter(side).any(|hit| {
-            let (start, end) = (range.start + hit.start(), range.start + hit.end());
-            is_whole_word(text.as_bytes(), start, end)
-        })
+        words
+            .find_overlapping_iter(side)
+            .any(|hit| is_whole_word(text, range.start + hit.start(), range.start + hit.end()))
     })
 }
 
-/// Letters and digits next to a word make it part of another; `_` does not, since names are made of words.
-fn is_whole_word(text: &[u8], start: usize, end: usize) -> bool {
-    let joins = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    !joins(start.checked_sub(1).and_then(|before| text.get(before))) && !joins(text.get(end))
+/// Whether what stands at a place is no piece of a longer word. `_` joins nothing, since names are made of words.
+pub(super) fn is_whole_word(text: &str, start: usize, end: usize) -> bool {
+    let (Some(head), Some(word), Some(tail)) = (text.get(..start), text.get(start..end), text.get(end..)) else {
+        return false;
+    };
+    let (Some(first), Some(last)) = (word.chars().next(), word.chars().next_back()) else { return false };
+    let joined_before = head.chars().next_back().is_some_and(|before| joins(before, first));
+    let joined_after = tail.chars().next().is_some_and(|after| joins(last, after));
+    !joined_before && !joined_after
+}
+
+/// Whether two neighbouring characters are of one word.
+fn joins(left: char, right: char) -> bool {
+    let hump = left.is_lowercase() && right.is_uppercase();
+    left.is_alphanumeric() && right.is_alphanumeric() && !is_unspaced(left) && !is_unspaced(right) && !hump
+}
+
+/// Whether a character is of a script that puts no blanks between words, or joins particles to them.
+fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        '\u{e00}'..='\u{eff}'          // Thai, Lao
+        | '\u{1000}'..='\u{109f}'      // Burmese
+        | '\u{1100}'..='\u{11ff}'      // Hangul
+        | '\u{1780}'..='\u{17ff}'      // Khmer
+        | '\u{3040}'..='\u{30ff}'      // kana
+        | '\u{3130}'..='\u{318f}'      // Hangul
+        | '\u{3400}'..='\u{9fff}'      // Han
+        | '\u{ac00}'..='\u{d7af}'      // Hangul
+        | '\u{f900}'..='\u{faff}'      // Han
+        | '\u{ff66}'..='\u{ff9f}'      // kana
+        | '\u{20000}'..='\u{3ffff}') // Han
+}
+
+/// Whether a value is all there is in a text but for blanks, quotes, brackets and a short label that ends in a `:`, `=` or `#`.
+pub(super) fn is_alone(text: &str, (start, end): (usize, usize)) -> bool {
+    if text.len() > ALONE_MAX_BYTES {
+        return false;
+    }
+    let encloses = |character: char| character.is_whitespace() || "\"'`()[]{}<>*\\".contains(character);
+    let ends = |character: char| encloses(character) || ".,;!?。".contains(character);
+    let (before, after) = (text[..start].trim_matches(encloses), &text[end..]);
+    if !after.chars().all(ends) {
+        return false;
+    }
+    let Some(label) = before.strip_suffix([':', '=', '#', '：']) else { return before.is_empty() };
+    let label = label.trim_matches(encloses);
+    label.len() <= LABEL_MAX_BYTES
+        && label.split_whitespace().count() <= LABEL_MAX_WORDS
+        && !label.contains(|character: char| character.is_numeric() || ":=,;".contains(character))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn is_near(word: &str, text: &str) -> bool {
+        let words = searcher(&[word.to_string()]).unwrap().unwrap();
+        let start = text.find("1234").unwrap();
+        near(&words, text, (start, start + 4), (start, start + 4))
+    }
+
     #[test]
     fn words_count_on_both_sides_and_only_whole() {
-        let words = AhoCorasick::builder().ascii_case_insensitive(true).build(["card"]).unwrap();
         let table = [
-            ("my card is 1234", true),
-            ("1234 (CARD)", true),
-            ("my_card=1234", true),
-            ("a postcard 1234", false),
-            ("cards 1234", false),
-            ("1234", false),
+            ("card", "my card is 1234", true),
+            ("card", "1234 (CARD)", true),
+            ("card", "my_card=1234", true),
+            ("card", "a postcard 1234", false),
+            ("card", "cards 1234", false),
+            ("card", "1234", false),
+            ("birth", "{dateOfBirth: 1234", true),
+            ("date of birth", "{dateOfBirth: 1234", true),
+            ("date of birth", "date-of-birth 1234", true),
+            ("date of birth", "DATE_OF_BIRTH=1234", true),
+            ("date of birth", "date  of birth 1234", false),
+        ];
+        for (word, text, expected) in table {
+            assert_eq!(is_near(word, text), expected, "{text}");
+        }
+        let words = searcher(&["card".to_string()]).unwrap().unwrap();
+        let far = format!("card{}1234", " ".repeat(REACH_BYTES));
+        assert!(!near(&words, &far, (84, 88), (84, 88)));
+    }
+
+    /// A word is whole by the habits of its own script.
+    #[test]
+    fn scripts_have_boundaries_of_their_own() {
+        let table = [
+            ("téléphone", "TÉLÉPHONE 1234", true),
+            ("téléphone", "mon téléphone : 1234", true),
+            ("phone", "téléphone 1234", false),
+            ("паспорт", "Паспорт: 1234", true),
+            ("паспорт", "загранпаспорт: 1234", false),
+            ("паспорт", "паспортный 1234", false),
+            ("电话", "我的电话是1234", true),
+            ("phone", "我的phone是1234", true),
+            ("전화번호", "제 전화번호는 1234입니다", true),
+            ("電話", "電話番号1234", true),
+            ("โทร", "กรุณาโทร1234", true),
+            ("هاتف", "رقم هاتف 1234", true),
+        ];
+        for (word, text, expected) in table {
+            assert_eq!(is_near(word, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_all_there_is_stands_alone() {
+        let table = [
+            ("1234", true),
+            (" \"1234\"\n", true),
+            ("NPI: 1234.", true),
+            ("{\"account\": \"1234\"}", true),
+            ("my account number = 1234", true),
+            ("1234 is what I paid", false),
+            ("I paid 1234", false),
+            ("a: 1, b: 1234", false),
+            ("this is a label of very many words: 1234", false),
         ];
         for (text, expected) in table {
             let start = text.find("1234").unwrap();
-            assert_eq!(near(&words, text, (start, start + 4), (start, start + 4)), expected, "{text}");
+            assert_eq!(is_alone(text, (start, start + 4)), expected, "{text}");
         }
-        let far = format!("card{}1234", " ".repeat(REACH_BYTES));
-        assert!(!near(&words, &far, (84, 88), (84, 88)));
+        assert!(!is_alone(&format!("1234{}", " ".repeat(ALONE_MAX_BYTES)), (0, 4)));
     }
 }

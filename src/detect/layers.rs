@@ -24,6 +24,7 @@ use super::settle::Found;
 use super::{normalise, settle};
 use crate::limits;
 use crate::model::{Category, Layer, Layers};
+use crate::rules::pattern::always_contains;
 use crate::rules::{Rule, Trigger, Validator};
 use map::Derived;
 use regex_syntax::hir::{Hir, HirKind};
@@ -72,13 +73,15 @@ impl Proves {
                 Proves::Nothing
             };
         };
+        // Who is unsure of plain text cannot tell chance from what hides.
+        let sure = rule.confidence.is_reported() || rule.proof.is_some();
         let known: Vec<String> = anchors.iter().filter(|anchor| makes_known(anchor)).cloned().collect();
         if wording && rule.group == 0 {
             Proves::Wording
-        } else if rule.gives_way || known.is_empty() {
+        } else if rule.gives_way || known.is_empty() || !sure {
             Proves::Nothing
         } else if let Some(value) = group(&rule.shape.hir, rule.group)
-            && rule.shape.of_part(value).always_contains(&known, rule.ignore_case)
+            && always_contains(value, &known, rule.ignore_case)
         {
             Proves::Token
         } else {

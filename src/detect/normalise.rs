@@ -6,7 +6,7 @@
 //! leaving them out makes no word another that a rule knows; marks that are set upon ASCII are left out.
 
 use super::layers::map::Derived;
-use super::layers::regions::Regions;
+use super::layers::regions::{Regions, char_end};
 use crate::model::Layer;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -106,7 +106,7 @@ pub(super) fn find(text: &str, regions: &mut Regions) {
     let mut at = 0;
     while let Some(next) = next_high(bytes, at) {
         at = next;
-        let end = text.ceil_char_boundary(at + 1);
+        let end = char_end(text, at + 1);
         if may_hide(bytes, at, end)
             && text[at..end].chars().next().is_some_and(|character| hides(text, at, end, character))
         {

@@ -94,8 +94,31 @@ fn give_way(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut Buffers) {
             nearest_start[slot(hit)] = hit.start;
         }
     }
+    surest_of_rivals(rules, found, &mut buffers.keep);
     let mut keep = buffers.keep.iter();
     found.retain(|_| *keep.next().expect("one for each hit"));
+}
+
+/// Of rules that give way and say something of the same value, only the surest is kept; of equals the first.
+fn surest_of_rivals(rules: &[Compiled], found: &[Found], keep: &mut [bool]) {
+    let rule_of = |hit: &Found| &rules[usize::from(hit.rule)].rule;
+    // The last one that is kept, of each category.
+    let mut last = [None; Category::ALL.len() + 1];
+    for index in 0..found.len() {
+        let hit = &found[index];
+        if !keep[index] || !rule_of(hit).gives_way {
+            continue;
+        }
+        let last = &mut last[usize::from(rule_of(hit).info.category.code())];
+        if let Some(rival) = last.filter(|&rival: &usize| found[rival].end > hit.start) {
+            if found[rival].confidence >= hit.confidence {
+                keep[index] = false;
+                continue;
+            }
+            keep[rival] = false;
+        }
+        *last = Some(index);
+    }
 }
 
 /// The order in which hits are told.

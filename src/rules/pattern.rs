@@ -91,17 +91,28 @@ impl Shape {
         Shape { longest_bytes, digits_min, token_min_bytes, groups, hir }
     }
 
-    /// The shape of a piece of the pattern.
-    pub fn of_part(&self, hir: &Hir) -> Shape {
-        Shape::measured(hir.clone())
-    }
-
     /// Whether every match contains one of the literals.
     pub fn always_contains(&self, literals: &[String], ignore_case: bool) -> bool {
-        let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
-        let prover = Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case };
-        prover.walk(&self.hir).proven
+        always_contains(&self.hir, literals, ignore_case)
     }
+
+    /// Behind its start within how many bytes every match has come to the end of one of the literals, all of which it is
+    /// proved to contain one of; `None`: there is no bound.
+    pub fn lead_bytes(&self, literals: &[String], ignore_case: bool) -> Option<usize> {
+        self.prover(literals, ignore_case).walk(&self.hir).lead_bytes
+    }
+
+    fn prover(&self, literals: &[String], ignore_case: bool) -> Prover {
+        let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
+        Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case }
+    }
+}
+
+/// Whether every match of a pattern, or of a piece of one, contains one of the literals.
+pub fn always_contains(hir: &Hir, literals: &[String], ignore_case: bool) -> bool {
+    let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
+    let prover = Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case };
+    prover.walk(hir).proven
 }
 
 fn one_line(error: &regex_syntax::Error) -> String {
@@ -244,6 +255,8 @@ struct Known {
     exact: Option<Texts>,
     /// Whether all it matches contains an anchor.
     proven: bool,
+    /// When proven: how many bytes a match has at most when the first anchor that is proved ends.
+    lead_bytes: Option<usize>,
 }
 
 struct Prover {
@@ -270,7 +283,8 @@ impl Prover {
 
     fn known(&self, exact: Option<Texts>) -> Known {
         let proven = exact.as_ref().is_some_and(|texts| self.all_contain(texts));
-        Known { exact, proven }
+        let lead_bytes = exact.as_ref().filter(|_| proven).map(longest);
+        Known { exact, proven, lead_bytes }
     }
 
     /// An empty set of texts proves nothing: it stands for a piece that was not followed.
@@ -303,34 +317,42 @@ impl Prover {
             }
             _ => None,
         };
-        Known { exact, proven }
+        Known { exact, proven, lead_bytes: sub.lead_bytes.filter(|_| proven) }
     }
 
     fn concat(&self, subs: &[Hir]) -> Known {
-        let mut proven = false;
         let mut whole = true;
+        // Most bytes before the sub at hand, and before the run of exact texts that it may go on with.
+        let (mut before, mut before_run) = (Some(0), Some(0));
         let mut run = Texts::from([Vec::new()]);
+        let mut leads = Vec::new();
         let mut flat = Vec::new();
         flatten(subs, &mut flat);
         for sub in flat {
             let known = self.walk(sub);
-            proven |= known.proven;
-            let next = known.exact.as_ref().and_then(|texts| product(&run, texts));
-            if let Some(next) = next {
-                run = next;
-                continue;
+            leads.extend(known.proven.then(|| sum(before, known.lead_bytes)));
+            let after = sum(before, sub.properties().maximum_len());
+            match known.exact.as_ref().and_then(|texts| product(&run, texts)) {
+                Some(next) => run = next,
+                None => {
+                    leads.extend(self.all_contain(&run).then(|| sum(before_run, Some(longest(&run)))));
+                    whole = false;
+                    before_run = if known.exact.is_some() { before } else { after };
+                    run = known.exact.unwrap_or_else(|| Texts::from([Vec::new()]));
+                }
             }
-            proven |= self.all_contain(&run);
-            whole = false;
-            run = known.exact.unwrap_or_else(|| Texts::from([Vec::new()]));
+            before = after;
         }
-        proven |= self.all_contain(&run);
-        Known { exact: whole.then_some(run), proven }
+        leads.extend(self.all_contain(&run).then(|| sum(before_run, Some(longest(&run)))));
+        let (proven, lead_bytes) = (!leads.is_empty(), leads.into_iter().flatten().min());
+        Known { exact: whole.then_some(run), proven, lead_bytes }
     }
 
     fn alternation(&self, subs: &[Hir]) -> Known {
         let known: Vec<Known> = subs.iter().map(|sub| self.walk(sub)).collect();
         let proven = known.iter().all(|known| known.proven);
+        let leads: Option<Vec<usize>> = known.iter().map(|known| known.lead_bytes).collect();
+        let lead_bytes = leads.and_then(|leads| leads.into_iter().max());
         let mut exact = Some(Texts::new());
         for sub in known {
             exact = match (exact, sub.exact) {
@@ -341,8 +363,16 @@ impl Prover {
                 _ => None,
             };
         }
-        Known { exact, proven }
+        Known { exact, proven, lead_bytes }
     }
+}
+
+fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    one?.checked_add(other?)
+}
+
+fn longest(texts: &Texts) -> usize {
+    texts.iter().map(Vec::len).max().unwrap_or(0)
 }
 
 /// Captures and what is joined within them, so that a literal is followed across the edge of a capture.
@@ -357,7 +387,6 @@ fn flatten<'h>(subs: &'h [Hir], out: &mut Vec<&'h Hir>) {
 }
 
 fn product(heads: &Texts, tails: &Texts) -> Option<Texts> {
-    let longest = |texts: &Texts| texts.iter().map(Vec::len).max().unwrap_or(0);
     if heads.len() * tails.len() > TEXTS_MAX || longest(heads) + longest(tails) > TEXT_MAX_BYTES {
         return None;
     }
@@ -397,6 +426,25 @@ mod tests {
         ];
         for (pattern, ignore_case, anchors, expected) in table {
             assert_eq!(proves(pattern, *ignore_case, anchors), *expected, "{pattern} with {anchors:?}");
+        }
+    }
+
+    #[test]
+    fn the_way_to_a_literal_is_measured() {
+        let table: &[(&str, &[&str], Option<usize>)] = &[
+            ("AKIA[A-Z2-7]{16}", &["AKIA"], Some(4)),
+            (r"(?:\b|_)acme[a-z]{0,9}=(x{4})", &["acme"], Some(5)),
+            ("[a-z]{0,20}acme", &["acme"], Some(24)),
+            ("[a-z]*acme", &["acme"], None),
+            ("(?:acme|other[0-9]{3})=", &["acme", "other"], Some(8)),
+            ("(?:ab[0-9]{1,3}acme)+", &["acme"], Some(9)),
+            ("acme[a-z]{3}acme", &["acme"], Some(4)),
+            ("x(?:acme)?", &["acme"], None),
+            ("(?u:[^\n]){2}acme", &["acme"], Some(12)),
+        ];
+        for (pattern, anchors, expected) in table {
+            let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
+            assert_eq!(Shape::of(pattern, false).unwrap().lead_bytes(&anchors, false), *expected, "{pattern}");
         }
     }
 

@@ -184,6 +184,10 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
     }
     let (pattern, shape) = pattern(&written, errors).unzip();
     let trigger = trigger(&written, shape.as_ref(), errors);
+    let lead_bytes = match (&trigger, &shape) {
+        (Some(Trigger::Anchors(anchors)), Some(shape)) => shape.lead_bytes(anchors, written.ignore_case.value),
+        _ => None,
+    };
     let said = said(&written, errors);
     let type_name = match written.r#type {
         Some(name) => name.value,
@@ -208,11 +212,13 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
         references: plain_words(written.references),
         next_step: written.next_step.map(|text| text.value.trim().to_string()).unwrap_or_default(),
         confidence: said.confidence,
+        alone: said.alone,
         pattern: pattern?,
         shape: shape?,
         ignore_case: written.ignore_case.value,
         group: written.group.map_or(0, |group| group.value as usize),
         trigger: trigger?,
+        lead_bytes,
         validators: said.validators,
         entropy_min: written.entropy.map(|entropy| entropy.value as f32),
         stop_words: written.stop_words.into_iter().map(|word| word.value.to_ascii_lowercase()).collect(),
@@ -232,6 +238,7 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
 /// What a rule says by names and numbers, resolved before anything can end the check early.
 struct Said {
     confidence: Confidence,
+    alone: Option<Confidence>,
     validators: Vec<Validator>,
     context: Option<Context>,
     proof: Option<Proof>,
@@ -246,6 +253,7 @@ fn said(written: &written::Rule, errors: &mut Errors<'_>) -> Said {
     check_ids("criterion", &written.criteria, taxonomy::CRITERIA, errors);
     Said {
         confidence: errors.confidence(&written.confidence),
+        alone: written.alone.as_ref().map(|share| errors.confidence(share)),
         validators: all_named("validator", &written.validators, &validators, errors),
         context: written.context.as_ref().map(|context| self::context(context, errors)),
         proof: written.proof.as_ref().and_then(|proof| {
@@ -346,7 +354,9 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
     match (&written.anchors, &written.trigger) {
         (Some(anchors), None) if !anchors.is_empty() => {
             let before = errors.all.len();
-            anchors.iter().for_each(|anchor| check_anchor(anchor, errors));
+            // What must hold a long stretch of token characters besides is tried seldom, whatever its anchors.
+            let is_gated = shape.is_some_and(|shape| shape.token_min_bytes >= TOKEN_MIN_BYTES);
+            anchors.iter().for_each(|anchor| check_anchor(anchor, is_gated, errors));
             let anchors: Vec<String> = anchors.iter().map(|anchor| anchor.value.clone()).collect();
             if !shape?.always_contains(&anchors, written.ignore_case.value) {
                 let remedy = "add the literals that are missing, or narrow the pattern";
@@ -363,7 +373,7 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
         }
         (None, Some(word)) if word.value == "digits" => {
             let shape = shape?;
-            if shape.digits_min == 0 || shape.longest_bytes.is_none() {
+            if digits_min(written, shape) == 0 || shape.longest_bytes.is_none() {
                 let remedy = "let the pattern demand digits by `[0-9]`, and bound its length";
                 errors.add(word.place, "digits cannot gate this pattern", remedy);
                 return None;
@@ -394,9 +404,15 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
     }
 }
 
-fn check_anchor(anchor: &Word, errors: &mut Errors<'_>) {
+/// Digits that every hit has: by its pattern, or the one that a validator demands.
+fn digits_min(written: &written::Rule, shape: &Shape) -> usize {
+    let demands = |name: &Word| Validator::from_name(&name.value).is_some_and(Validator::demands_digit);
+    shape.digits_min.max(usize::from(written.validators.iter().any(demands)))
+}
+
+fn check_anchor(anchor: &Word, is_gated: bool, errors: &mut Errors<'_>) {
     let text = anchor.value.to_ascii_lowercase();
-    if text.len() < ANCHOR_MIN_BYTES || COMMON_ANCHORS.contains(&text.as_str()) {
+    if text.len() < ANCHOR_MIN_BYTES || !is_gated && COMMON_ANCHORS.contains(&text.as_str()) {
         errors.add(anchor.place, "this anchor is in too many texts", "name a rarer and longer literal of the pattern");
     }
 }

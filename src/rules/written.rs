@@ -19,6 +19,7 @@ pub(super) const SHOWN: &[&str] = &[
     "type",
     "severity",
     "confidence",
+    "alone",
     "mask",
     "ignore_case",
     "group",
@@ -42,6 +43,7 @@ const INHERITED: &[&str] = &[
     "category",
     "severity",
     "confidence",
+    "alone",
     "mask",
     "ignore_case",
     "validators",
@@ -147,8 +149,10 @@ section! {
         r#type: Option<Word>,
         /// How bad a finding is.
         severity: Word,
-        /// From 0 to 1, before context, proof and pair.
+        /// From 0 to 1, before context, proof and pair; at 0 only what raises it makes a hit.
         confidence: At<f64>,
+        /// From 0 to 1, when the value is the whole of its part but for blanks, quotes and a label.
+        alone: Option<At<f64>>,
         /// What evidence shows of a value.
         mask: Word,
         /// A regular expression, in which `{{is}}` and `{{near}}` stand for what joins a name to its value.
@@ -200,7 +204,7 @@ section! {
 section! {
     /// Words near by that make a match more credible.
     Context {
-        /// Whole words, in any case.
+        /// Whole words, in any case; a blank in one stands for `_`, `-` or nothing too.
         words: Vec<Word>,
         /// From 0 to 1.
         confidence: At<f64>,

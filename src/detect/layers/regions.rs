@@ -65,7 +65,7 @@ fn start(text: &str, sign: usize) -> usize {
     let far = near.saturating_sub(WORD_BYTES);
     let bytes = &text.as_bytes()[far..near];
     let start = bytes.iter().rposition(u8::is_ascii_whitespace).map_or(far, |at| far + at + 1);
-    text.floor_char_boundary(start)
+    (0..=start).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 fn end(text: &str, sign: usize) -> usize {
@@ -73,7 +73,12 @@ fn end(text: &str, sign: usize) -> usize {
     let far = (near + WORD_BYTES).min(text.len());
     let bytes = &text.as_bytes()[near..far];
     let end = bytes.iter().position(u8::is_ascii_whitespace).map_or(far, |at| near + at);
-    text.ceil_char_boundary(end)
+    char_end(text, end)
+}
+
+/// The first place from here on at which a character ends.
+pub(in crate::detect) fn char_end(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! Passwords are anything; what they are not can be told: an expression of code, a word for a password.
 
+use super::tokens;
+
 /// What is written where a password belongs and is none, in lower case.
 const WORDS: &[&str] = &[
     "password",
@@ -63,10 +65,10 @@ pub(super) fn password_mixed(value: &str) -> bool {
 /// Least digits of a secret that has nothing else: shorter numbers are counts, years and ids.
 const NUMBER_MIN_DIGITS: usize = 15;
 
-/// As [`password_mixed`], or a long number.
+/// As [`password_mixed`], or a long number, or letters as chance mixes them.
 pub(super) fn secret_value(value: &str) -> bool {
     let is_number = value.len() >= NUMBER_MIN_DIGITS && value.bytes().all(|byte| byte.is_ascii_digit());
-    is_number || password_mixed(value)
+    is_number || password_mixed(value) || tokens::is_mixed(value) && password(value)
 }
 
 /// The name of a variable of the environment: `DB_PASSWORD`.

@@ -73,10 +73,10 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Random tokens have digits among letters, and are neither paths nor dotted names nor words joined by hyphens.
+/// Random tokens have digits among letters, or both cases, and are neither paths nor dotted names nor words joined by hyphens.
 pub(super) fn token_shape(value: &str) -> bool {
     let (digits, letters, joints) = kinds(value);
-    digits >= 2 && letters >= 2 && joints * 8 <= value.len()
+    (digits >= 2 || is_mixed(value)) && letters >= 2 && joints * 8 <= value.len()
 }
 
 /// Digits, letters, and what joins words and paths.
@@ -89,13 +89,24 @@ fn kinds(value: &str) -> (usize, usize, usize) {
 /// More digits and fewer joints than names and paths have.
 pub(super) fn random(value: &str) -> bool {
     let (digits, letters, joints) = kinds(value);
-    digits >= 3 && letters >= 3 && joints * 10 <= value.len()
+    (digits >= 3 || is_mixed(value)) && letters >= 3 && joints * 10 <= value.len()
+}
+
+/// Upper and lower case as chance mixes them, in a value that may have no digit: of names in camel case far fewer letters
+/// are capitals.
+pub(super) fn is_mixed(value: &str) -> bool {
+    let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
+    let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+    upper + lower >= 16 && upper * 10 >= (upper + lower) * 3 && lower * 10 >= (upper + lower) * 3
 }
 
 /// Random, in upper and lower case as well as digits.
 pub(super) fn random_mixed(value: &str) -> bool {
     let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
-    random(value) && count(u8::is_ascii_uppercase) >= 3 && count(u8::is_ascii_lowercase) >= 3
+    count(u8::is_ascii_digit) >= 3
+        && random(value)
+        && count(u8::is_ascii_uppercase) >= 3
+        && count(u8::is_ascii_lowercase) >= 3
 }
 
 #[cfg(test)]
@@ -128,6 +139,8 @@ mod tests {
             ("internationalization_v22", false, false),
             ("data/2024/10/weather/x1", false, false),
             ("12345678901234567890", false, false),
+            ("wKpXQzRtYmBnLcJsHdGfAe", true, false),
+            ("getUserAccountTokenFromService", false, false),
         ] {
             assert_eq!((random(value), random_mixed(value)), (is_random, is_mixed), "{value}");
         }
