@@ -84,7 +84,10 @@ impl Selection {
             return Ok(());
         }
         names.sort_unstable();
-        let remedy = match closest(name, &names) {
+        let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        let near = closest(&name.to_lowercase(), &lower.iter().map(String::as_str).collect::<Vec<_>>());
+        let near = near.and_then(|near| lower.iter().position(|name| name == near)).map(|index| names[index]);
+        let remedy = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => "`weir rules list --providers` prints them all".to_owned(),
         };
@@ -319,7 +322,7 @@ mod tests {
         let all = printed(|out| providers(&catalogue, &of(Some("acme"), Some(Category::Secret)), out));
         assert_eq!(all, "Acme  2\n1 providers with 2 rules; 0 rules of no provider\n");
         assert!(printed(|out| providers(&catalogue, &of(None, Some(Category::Pii)), out)).starts_with("0 providers"));
-        let error = list(&catalogue, &of(Some("Acne"), None), &mut Vec::new()).unwrap_err().to_string();
+        let error = list(&catalogue, &of(Some("acne"), None), &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("did you mean `Acme`?"), "{error}");
         let error = show(&catalogue, "secret.acme_token", &mut Vec::new()).unwrap_err().to_string();
         assert_eq!(error, "rule `secret.acme_token` is switched off by b.yaml: gone");

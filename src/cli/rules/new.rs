@@ -208,9 +208,7 @@ fn class(text: &str) -> String {
     let mut others: Vec<char> = text.chars().filter(|c| !c.is_ascii_alphanumeric()).collect();
     others.sort_unstable();
     others.dedup();
-    // The hyphen last, where it is one.
-    others.sort_by_key(|c| *c == '-');
-    class.extend(others.iter().map(|c| literal(&c.to_string())));
+    class.extend(others.iter().map(|c| if c.is_ascii() { format!("\\{c}") } else { c.to_string() }));
     class
 }
 
@@ -238,7 +236,8 @@ fn is_word(c: char) -> bool {
 
 /// A literal of a pattern.
 fn literal(text: &str) -> String {
-    text.chars().map(|c| if is_word(c) || !c.is_ascii() { c.to_string() } else { format!("\\{c}") }).collect()
+    let is_special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+    text.chars().map(|c| if is_special(c) { format!("\\{c}") } else { c.to_string() }).collect()
 }
 
 fn quoted(text: &str) -> String {
@@ -292,7 +291,7 @@ mod tests {
                     "+ac.me-0a1b2c3d4e5f",
                     "+ac.me-0a1b2c3d4e5f6a",
                 ],
-                r"\+ac\.me\-[a-f0-9]{12,14}\b",
+                r"\+ac\.me-[a-f0-9]{12,14}\b",
                 "",
             ),
             (

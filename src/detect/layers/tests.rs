@@ -123,7 +123,7 @@ pub(in crate::detect) const TRANSFORMATIONS: &[Transformation] = &[
     hidden("literals with .", |text| literals(text, "\" . \""), &["joined"], PROVEN),
     hidden("literals with nothing", |text| literals(text, "\" \""), &["joined"], PROVEN),
     hidden("literals over lines", |text| literals(text, "\"\n    \""), &["joined"], PROVEN),
-    hidden("wrapped", |text| wrapped(text), &["wrapped"], PROVEN),
+    hidden("wrapped", wrapped, &["wrapped"], PROVEN),
 ];
 
 fn base64(bytes: &[u8], url: bool) -> String {

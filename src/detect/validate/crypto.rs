@@ -121,7 +121,8 @@ mod tests {
     /// BIP 173 and 350, EIP-55 and the genesis block publish these.
     #[test]
     fn addresses_check_themselves() {
-        let table: &[(fn(&str) -> bool, &str, bool)] = &[
+        type Check = fn(&str) -> bool;
+        let table: &[(Check, &str, bool)] = &[
             (base58_check, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", true),
             (base58_check, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb", false),
             (base58_check, "0", false),
