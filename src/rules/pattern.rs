@@ -438,7 +438,7 @@ mod tests {
             (r"(?:\b|_)acme[a-z]{0,9}=(x{4})", &["acme"], Some(5)),
             ("[a-z]{0,20}acme", &["acme"], Some(24)),
             ("[a-z]*acme", &["acme"], None),
-            ("(?:acme|other[0-9]{3})=", &["acme", "other"], Some(8)),
+            ("(?:acme|other[0-9]{3})=", &["acme", "other"], Some(5)),
             ("(?:ab[0-9]{1,3}acme)+", &["acme"], Some(9)),
             ("acme[a-z]{3}acme", &["acme"], Some(4)),
             ("x(?:acme)?", &["acme"], None),
