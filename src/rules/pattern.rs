@@ -59,8 +59,6 @@ pub struct Shape {
     pub digits_min: usize,
     /// Length of the stretch of token characters ([`is_token`]) that every match contains at least.
     pub token_min_bytes: usize,
-    /// How large its automaton is, about.
-    pub pieces: usize,
     /// Explicit captures.
     pub groups: usize,
 }
@@ -90,7 +88,7 @@ impl Shape {
     fn measured(hir: Hir) -> Shape {
         let (longest_bytes, groups) = (hir.properties().maximum_len(), hir.properties().explicit_captures_len());
         let (digits_min, token_min_bytes) = (digits_min(&hir), Stretch::of(&hir).longest);
-        Shape { longest_bytes, digits_min, token_min_bytes, pieces: pieces(&hir), groups, hir }
+        Shape { longest_bytes, digits_min, token_min_bytes, groups, hir }
     }
 
     /// Whether every match contains one of the literals.
