@@ -103,7 +103,10 @@ pub(super) fn is_mixed(value: &str) -> bool {
 /// Random, in upper and lower case as well as digits.
 pub(super) fn random_mixed(value: &str) -> bool {
     let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
-    count(u8::is_ascii_digit) >= 3 && random(value) && count(u8::is_ascii_uppercase) >= 3 && count(u8::is_ascii_lowercase) >= 3
+    count(u8::is_ascii_digit) >= 3
+        && random(value)
+        && count(u8::is_ascii_uppercase) >= 3
+        && count(u8::is_ascii_lowercase) >= 3
 }
 
 #[cfg(test)]
