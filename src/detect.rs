@@ -53,7 +53,6 @@ pub use compile::CompileError;
 use compile::Compiled;
 use gates::Gates;
 use regex_automata::meta;
-use regex_automata::nfa::thompson::backtrack::{self, BoundedBacktracker};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use settle::Found;
@@ -99,7 +98,6 @@ struct RuleScratch {
     regions: Vec<(usize, usize)>,
     /// Made when the rule first has a candidate: most rules never do.
     cache: Option<meta::Cache>,
-    walk: Option<backtrack::Cache>,
     slots: Vec<Option<NonMaxUsize>>,
 }
 
@@ -223,10 +221,7 @@ impl Scanner {
 impl Compiled {
     /// Searches the regions of a text; see the head of this file for what counts as a hit.
     fn search(&self, id: u16, text: &str, own: &mut RuleScratch, found: &mut Vec<Found>) {
-        if let Some(walker) = self.walker() {
-            return self.search_starts(id, walker, text, own, found);
-        }
-        let RuleScratch { regions, cache, slots, .. } = own;
+        let RuleScratch { regions, cache, slots } = own;
         let regex = self.regex();
         let cache = cache.get_or_insert_with(|| regex.create_cache());
         for &(start, end) in regions.iter() {
@@ -239,50 +234,6 @@ impl Compiled {
                     found.push(Found::new(id, value, confidence));
                 }
             }
-        }
-    }
-
-    /// As [`Compiled::search`], for a rule whose regions are where its matches begin: the leftmost match from any place is
-    /// the first at the next such place where there is one.
-    fn search_starts(
-        &self,
-        id: u16,
-        walker: &BoundedBacktracker,
-        text: &str,
-        own: &mut RuleScratch,
-        found: &mut Vec<Found>,
-    ) {
-        let RuleScratch { regions, walk, slots, .. } = own;
-        let cache = walk.get_or_insert_with(|| walker.create_cache());
-        let longest = self.rule.shape.longest_bytes.expect("only short matches are walked over");
-        let group = self.rule.group;
-        slots.clear();
-        slots.resize(2 * (group + 1), None);
-        let mut next = 0;
-        for &(start, end) in regions.iter() {
-            let mut at = start.max(next);
-            while at < end {
-                if !text.is_char_boundary(at) {
-                    at += 1;
-                    continue;
-                }
-                let input = Input::new(text).span(at..text.len().min(at + longest)).anchored(Anchored::Yes);
-                let matched = walker.try_search_slots(cache, &input, slots);
-                let matched = matched.expect("the walk was bounded when the rule was compiled");
-                let (Some(_), Some(from), Some(to)) = (matched, slots[0], slots[1]) else {
-                    at += 1;
-                    continue;
-                };
-                let whole = (from.get(), to.get());
-                let value = match (slots[2 * group], slots[2 * group + 1]) {
-                    (Some(from), Some(to)) if from < to => (from.get(), to.get()),
-                    _ => whole,
-                };
-                let confidence = confirm::confirm(self, text, whole, value);
-                at = self.resume(confidence.is_some(), whole.0, whole.1);
-                found.extend(confidence.map(|confidence| Found::new(id, value, confidence)));
-            }
-            next = at;
         }
     }
 

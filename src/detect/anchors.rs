@@ -103,10 +103,9 @@ impl Anchors {
                 if owner.turned {
                     return;
                 }
-                let (from, to) = window(text.len(), (start, end), owner);
-                if stretches::allow(&scratch.stretches, from..to, rule.rule.shape.token_min_bytes) {
-                    // A match begins before its anchor, so of a window that is tried by starts no more is noted.
-                    touch(owner.rule, scratch).add_window(from, if rule.by_starts() { start + 1 } else { to });
+                let (start, end) = window(text.len(), (start, end), owner);
+                if stretches::allow(&scratch.stretches, start..end, rule.rule.shape.token_min_bytes) {
+                    touch(owner.rule, scratch).add_window(start, end);
                 }
             }
         });

@@ -5,22 +5,13 @@
 use super::context;
 use super::layers::Proves;
 use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
-use crate::rules::{Rule, Trigger};
+use crate::rules::Rule;
 use aho_corasick::AhoCorasick;
 use regex_automata::meta;
-use regex_automata::nfa::thompson::{self, backtrack::BoundedBacktracker};
 use std::sync::OnceLock;
 
 /// Memory of one rule's lazy automaton. The default of 2 MiB a rule would be 40 MiB a thread for twenty.
 const AUTOMATON_MAX_BYTES: usize = 512 << 10;
-
-/// Most places before an anchor that are tried for the start of a match.
-const STARTS_MAX: usize = 32;
-
-/// What a walk may note, in bytes: one bit for each state at each place. The automaton has some states more than its
-/// pattern has pieces, for which there is room sixteen times over.
-const WALK_MAX_BYTES: usize = 256 << 10;
-const VISITED_MAX_BYTES: usize = 16 * WALK_MAX_BYTES;
 
 /// A rule that cannot be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +26,6 @@ pub enum CompileError {
 pub(super) struct Compiled {
     pub rule: Rule,
     regex: OnceLock<meta::Regex>,
-    /// Of a rule whose matches begin close before an anchor.
-    starts: Option<OnceLock<BoundedBacktracker>>,
     pub stop_words: Option<AhoCorasick>,
     pub context_words: Option<AhoCorasick>,
     /// One bit for each direction and role that the rule looks at.
@@ -66,7 +55,6 @@ impl Compiled {
         };
         Ok(Compiled {
             regex: OnceLock::new(),
-            starts: begins_at_anchors(rule).then(OnceLock::new),
             stop_words: words(&rule.stop_words)?,
             context_words: context::searcher(rule.context.as_ref().map_or(&[], |context| &context.words))
                 .map_err(|error| failed(error.to_string()))?,
@@ -75,23 +63,6 @@ impl Compiled {
             proves: Proves::of(rule),
             rule: rule.clone(),
         })
-    }
-
-    /// Whether it is enough to try the pattern at the few places where a match over an anchor can begin.
-    pub fn by_starts(&self) -> bool {
-        self.starts.is_some()
-    }
-
-    /// For a rule that is tried by starts. Such patterns say how far a value may be from a name and how long it may be, and
-    /// an automaton of that has a state for each such number: it would be built anew at every place. This one walks.
-    pub fn walker(&self) -> Option<&BoundedBacktracker> {
-        let starts = self.starts.as_ref()?;
-        Some(starts.get_or_init(|| {
-            let nfa = thompson::Compiler::new().build_from_hir(&self.rule.shape.hir);
-            let nfa = nfa.expect("the size of its pattern was bounded when it was resolved");
-            let config = BoundedBacktracker::config().visited_capacity(VISITED_MAX_BYTES);
-            BoundedBacktracker::builder().configure(config).build_from_nfa(nfa).expect("the automaton was built")
-        }))
     }
 
     /// The pattern as an automaton. It is built when the rule first has a candidate: most rules of a process never do,
@@ -103,14 +74,6 @@ impl Compiled {
             built.expect("the size of its pattern was bounded when it was resolved")
         })
     }
-}
-
-/// Whether every match begins within a few bytes of its anchor and is short enough to be walked over.
-fn begins_at_anchors(rule: &Rule) -> bool {
-    let Trigger::Anchors(anchors) = &rule.trigger else { return false };
-    let shortest = anchors.iter().map(String::len).min().unwrap_or(0);
-    let (Some(lead), Some(longest)) = (rule.lead_bytes, rule.shape.longest_bytes) else { return false };
-    lead.saturating_sub(shortest) <= STARTS_MAX && rule.shape.pieces.saturating_mul(longest + 1) / 8 <= WALK_MAX_BYTES
 }
 
 /// Links each rule to the one that it pairs with.

@@ -63,8 +63,8 @@ mod tests {
             (0..23, 16, true),
             (0..22, 16, false),
             (23..45, 16, false),
-            (0..60, 16, false),
-            (0..61, 16, true),
+            (23..60, 16, false),
+            (23..61, 16, true),
             (23..45, 15, true),
         ] {
             assert_eq!(allow(&found, window.clone(), bytes_min), expected, "{window:?} {bytes_min}");
