@@ -80,6 +80,7 @@ pub struct Scratch {
     lanes: anchors::Lanes,
     /// Of the part at hand.
     stretches: Vec<(usize, usize)>,
+    longest_stretch_bytes: usize,
     gates: gates::GateScratch,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
@@ -203,6 +204,7 @@ impl Scanner {
         scratch.found.clear();
         scratch.marks.clear();
         stretches::find(text, &mut scratch.stretches);
+        scratch.longest_stretch_bytes = stretches::longest_bytes(&scratch.stretches);
         self.anchors.mark(text, applies, &self.rules, scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
         let Scratch { rules, touched, found, .. } = scratch;

@@ -104,7 +104,12 @@ impl Anchors {
                     return;
                 }
                 let (start, end) = window(text.len(), (start, end), owner);
-                if stretches::allow(&scratch.stretches, start..end, rule.rule.shape.token_min_bytes) {
+                let bytes_min = rule.rule.shape.token_min_bytes;
+                let may_hold = match owner.longest_bytes {
+                    None => stretches::allow_whole(scratch.longest_stretch_bytes, bytes_min),
+                    Some(_) => stretches::allow(&scratch.stretches, start..end, bytes_min),
+                };
+                if may_hold {
                     touch(owner.rule, scratch).add_window(start, end);
                 }
             }

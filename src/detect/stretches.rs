@@ -37,6 +37,17 @@ pub(super) fn find(text: &str, found: &mut Vec<(usize, usize)>) {
     }
 }
 
+/// How long the longest stretch of a text is.
+pub(super) fn longest_bytes(stretches: &[(usize, usize)]) -> usize {
+    stretches.iter().map(|(start, end)| end - start).max().unwrap_or(0)
+}
+
+/// What [`allow`] says of a whole text, given its longest stretch. The window of a rule without a bound is always that:
+/// to look at every stretch for each of its literals would take time with the square of the text.
+pub(super) fn allow_whole(longest_bytes: usize, bytes_min: usize) -> bool {
+    bytes_min < TOKEN_MIN_BYTES || longest_bytes >= bytes_min
+}
+
 /// Whether a window may hold a match of a rule that needs a stretch of so many bytes.
 pub(super) fn allow(stretches: &[(usize, usize)], window: Range<usize>, bytes_min: usize) -> bool {
     if bytes_min < TOKEN_MIN_BYTES {
@@ -71,5 +82,21 @@ mod tests {
         }
         find("", &mut found);
         assert!(found.is_empty());
+    }
+
+    #[test]
+    fn a_whole_text_is_judged_by_its_longest_stretch() {
+        for text in ["", "short", &"x".repeat(16), &format!("{} {}", "x".repeat(30), "y".repeat(20))] {
+            let mut found = Vec::new();
+            find(text, &mut found);
+            let longest = longest_bytes(&found);
+            for bytes_min in 0..40 {
+                assert_eq!(
+                    allow_whole(longest, bytes_min),
+                    allow(&found, 0..text.len(), bytes_min),
+                    "{text} {bytes_min}"
+                );
+            }
+        }
     }
 }
