@@ -68,6 +68,10 @@ pub struct Scanner {
     digest: String,
 }
 
+/// Most rules whose automata a thread keeps what it built of. Of two thousand rules few are tried in any stretch of
+/// traffic; past this many all begin anew, so that memory does not grow with every rule that was ever tried.
+const CACHES_MAX: usize = 128;
+
 /// What a scan needs and the next one can use again. One a thread.
 #[derive(Default)]
 pub struct Scratch {
@@ -77,6 +81,8 @@ pub struct Scratch {
     rules: Vec<RuleScratch>,
     /// Rules that have a region in the part at hand.
     touched: Vec<u16>,
+    /// Rules that have a cache.
+    cached: Vec<u16>,
     lanes: anchors::Lanes,
     /// Of the part at hand.
     stretches: Vec<(usize, usize)>,
@@ -207,8 +213,14 @@ impl Scanner {
         scratch.longest_stretch_bytes = stretches::longest_bytes(&scratch.stretches);
         self.anchors.mark(text, applies, &self.rules, scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
-        let Scratch { rules, touched, found, .. } = scratch;
+        let Scratch { rules, touched, found, cached, .. } = scratch;
         for rule in touched.drain(..) {
+            if rules[usize::from(rule)].cache.is_none() {
+                if cached.len() >= CACHES_MAX {
+                    cached.drain(..).for_each(|rule| rules[usize::from(rule)].cache = None);
+                }
+                cached.push(rule);
+            }
             let own = &mut rules[usize::from(rule)];
             self.rules[usize::from(rule)].search(rule, text, own, found);
             own.regions.clear();

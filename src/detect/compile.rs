@@ -10,8 +10,8 @@ use aho_corasick::AhoCorasick;
 use regex_automata::meta;
 use std::sync::OnceLock;
 
-/// Memory of one rule's lazy automaton. The default of 2 MiB a rule would be 40 MiB a thread for twenty.
-const AUTOMATON_MAX_BYTES: usize = 512 << 10;
+/// Memory of one rule's lazy automaton, forwards and as much backwards.
+const AUTOMATON_MAX_BYTES: usize = 256 << 10;
 
 /// A rule that cannot be compiled.
 #[derive(Debug, thiserror::Error)]
