@@ -18,6 +18,7 @@ use crate::yaml::Problems;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// The packs that the binary carries, in the order of their names: every file below `pipelines/packs`.
 pub const BUILT_IN: &[PackFile<'static>] = include!(concat!(env!("OUT_DIR"), "/packs.rs"));
@@ -367,8 +368,11 @@ impl Catalogue {
     }
 
     /// The packs that the binary carries.
-    pub fn built_in() -> Catalogue {
-        Catalogue::load(BUILT_IN).unwrap_or_else(|errors| panic!("a built-in pack is broken: {errors}"))
+    pub fn built_in() -> &'static Catalogue {
+        static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+            Catalogue::load(BUILT_IN).unwrap_or_else(|errors| panic!("a built-in pack is broken: {errors}"))
+        });
+        &CATALOGUE
     }
 
     /// The rule with this id.

@@ -77,7 +77,7 @@ fn same(text: &str) -> Result<(String, String), String> {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let catalogue = match &args.config {
         Some(path) => super::load(path)?.config.catalogue,
-        None => Catalogue::built_in(),
+        None => Catalogue::built_in().clone(),
     };
     let scanner = Scanner::new(&catalogue)?;
     let mut plan = Plan::new(args.category, &catalogue);

@@ -103,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let catalogue = match (&args.config, &args.action) {
         (Some(path), _) => super::load(path)?.config.catalogue,
         (None, Action::Test { packs }) if !packs.is_empty() => load_packs(packs)?,
-        (None, _) => Catalogue::built_in(),
+        (None, _) => Catalogue::built_in().clone(),
     };
     let out = &mut io::stdout();
     match args.action {

@@ -97,7 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             let pipeline = super::pipeline_of(super::load(path)?.config);
             (pipeline.catalogue, pipeline.policy, pipeline.mask_key, pipeline.inputs, pipeline.bounds)
         }
-        None => (Catalogue::built_in(), Policy::default(), MaskKey::none(), Vec::new(), Bounds::default()),
+        None => (Catalogue::built_in().clone(), Policy::default(), MaskKey::none(), Vec::new(), Bounds::default()),
     };
     let scanner = Scanner::new(&catalogue)?;
     let formats = inputs.into_iter().map(|input| (input.topic, input.format)).collect();

@@ -430,6 +430,9 @@ impl Resolver<'_, '_> {
         if written.iter().any(|pack| pack.value == "default") {
             packs.extend_from_slice(BUILT_IN);
         }
+        if own.is_empty() && !packs.is_empty() {
+            return Some(Catalogue::built_in().clone());
+        }
         packs.extend(own.iter().map(|file| PackFile { name: &file.name, text: &file.text }));
         Catalogue::load(&packs).map_err(|problems| self.elsewhere.append(problems)).ok()
     }

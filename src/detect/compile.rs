@@ -94,11 +94,13 @@ pub(super) fn applies_bit(direction: Direction, role: Role) -> u16 {
     1 << (direction_index * 8 + u16::from(role.code()))
 }
 
-/// The bit of rules that look at identifiers.
+/// The bit of rules that look at identifiers: those that know a secret by itself. Ids are random, and stand beside the
+/// names of vendors.
 pub(super) const IDENTIFIERS: u16 = 1 << 15;
 
 fn applies(rule: &Rule) -> u16 {
-    let identifiers = if rule.info.category == Category::Secret { IDENTIFIERS } else { 0 };
+    let knows_it_alone = rule.info.category == Category::Secret && rule.group == 0 && !rule.gives_way;
+    let identifiers = if knows_it_alone { IDENTIFIERS } else { 0 };
     let pairs = Direction::ALL.iter().flat_map(|&direction| Role::ALL.iter().map(move |&role| (direction, role)));
     pairs
         .filter(|&(direction, role)| rule.applies_to(direction, role))

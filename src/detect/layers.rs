@@ -377,7 +377,10 @@ impl Walk<'_> {
             let (place, layers) = above.place(range.clone());
             let mut own = Layers::default();
             above.derived.add_layers(range, &mut own);
-            let believed = !own.is_empty() && self.rules[usize::from(hit.rule)].proves.believes(layers);
+            let compiled = &self.rules[usize::from(hit.rule)];
+            // That a value stands alone says something of a text that somebody sent, and nothing of one that was derived.
+            let is_alone = !compiled.rule.confidence.is_reported() && compiled.rule.alone == Some(hit.confidence);
+            let believed = !own.is_empty() && !is_alone && compiled.proves.believes(layers);
             let fits = self.under.len() < limits::LAYERED_HITS_PER_PART
                 && self.values.len() + value.len() <= limits::EVENT_CEILING_BYTES;
             if believed && fits {

@@ -213,7 +213,7 @@ mod tests {
             let crate::yaml::Place { line, column, .. } = problem.place;
             format!("{line}:{column} {} | {}", problem.message, problem.remedy)
         };
-        Policy::parse("policy.yaml", &format!("{BEGIN}{text}\n"), Some(&Catalogue::built_in()))
+        Policy::parse("policy.yaml", &format!("{BEGIN}{text}\n"), Some(Catalogue::built_in()))
             .map_err(|problems| problems.list().iter().map(line).collect())
     }
 

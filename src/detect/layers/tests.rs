@@ -259,7 +259,7 @@ fn wrapped(text: &str) -> String {
 }
 
 fn scanner() -> Scanner {
-    Scanner::new(&Catalogue::built_in()).unwrap()
+    Scanner::new(Catalogue::built_in()).unwrap()
 }
 
 /// Rule, place, layers and confidence of what is found in a user's text.
