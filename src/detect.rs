@@ -204,7 +204,7 @@ impl Scanner {
         // The scratch is without an owner while it is written to: after a panic it is not used again.
         let owner = std::mem::take(&mut scratch.owner);
         if owner != self.digest {
-            *scratch = Scratch::default();
+            *scratch = Scratch { budget: scratch.budget, ..Scratch::default() };
             scratch.rules.resize_with(self.rules.len(), RuleScratch::default);
         }
         scratch.found.clear();

@@ -76,7 +76,13 @@ pub(super) fn phone_plan(candidate: &Candidate<'_>) -> bool {
 /// Groups of digits as people write their number, which a word near by must make believable: no date, no address of a
 /// host, no amount, no years.
 pub(super) fn phone_national(candidate: &Candidate<'_>) -> bool {
-    if in_a_sum(candidate) || !stands_free(candidate) {
+    // A piece of an UUID or of another name that is joined by hyphens.
+    let hyphenated = |joint: Option<u8>, beyond: Option<u8>| {
+        joint == Some(b'-') && beyond.is_some_and(|byte| byte.is_ascii_alphanumeric())
+    };
+    let is_piece =
+        hyphenated(candidate.before(1), candidate.before(2)) || hyphenated(candidate.after(1), candidate.after(2));
+    if is_piece || in_a_sum(candidate) || !stands_free(candidate) {
         return false;
     }
     let value = candidate.value();

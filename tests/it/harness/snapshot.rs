@@ -109,7 +109,9 @@ fn alerts(site: &Site) -> Vec<String> {
         *number += 1;
         let headers: Vec<String> =
             alert.headers.iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value))).collect();
-        let value = String::from_utf8_lossy(alert.value.as_deref().unwrap_or_default()).into_owned();
+        // An alert names the database in which its finding is looked up: each site has its own.
+        let value = String::from_utf8_lossy(alert.value.as_deref().unwrap_or_default());
+        let value = value.replace(&site.database, "weir");
         alerts.push(format!("{key} {number} {headers:?} {value}"));
     }
     alerts.sort();
