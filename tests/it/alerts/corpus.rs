@@ -48,7 +48,7 @@ const USUAL: Names<'static> = Names {
 
 /// Everything that tells.
 pub struct Teller {
-    pub catalogue: Catalogue,
+    pub catalogue: &'static Catalogue,
     scanner: Scanner,
     config: alert::Config,
     policy: Policy,
@@ -66,7 +66,7 @@ impl Teller {
         let catalogue = Catalogue::built_in();
         let limits = Limits { requests_per_minute: NonZeroU32::new(3), tokens_per_minute: NonZeroU32::new(1_000) };
         Teller {
-            scanner: Scanner::new(&catalogue).expect("built-in rules compile"),
+            scanner: Scanner::new(catalogue).expect("built-in rules compile"),
             catalogue,
             config: alert::Config {
                 min_severity: Severity::Informational,
@@ -228,7 +228,7 @@ impl Line<'_> {
         (facts.principal, facts.application, facts.provider) = (names.principal, names.application, names.provider);
         (facts.model, facts.destination.host) = (names.model, names.host);
         let scores = score(&mut self.state, &facts, &teller.policy.limits);
-        let judged = judge(&teller.policy, &teller.catalogue, &facts, &scores);
+        let judged = judge(&teller.policy, teller.catalogue, &facts, &scores);
         let state = &mut self.state;
         let alerts = judged.findings.iter().filter_map(|finding| throttle(state, &facts, finding, &teller.config));
         alerts
