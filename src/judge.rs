@@ -179,7 +179,7 @@ mod tests {
         let rule = &catalogue.rules()[0];
         let mut facts = facts("u-1", 1_000);
         facts.hits = vec![hit(&rule.info.id, 900)];
-        let judged = judge(&Policy::default(), &catalogue, &facts, &Scores::default());
+        let judged = judge(&Policy::default(), catalogue, &facts, &Scores::default());
         let finding = &judged.findings[0];
         assert_eq!(
             (finding.title, finding.taxonomy, finding.criteria),

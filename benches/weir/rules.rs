@@ -14,7 +14,7 @@ const BY_FREQUENCY: &[u8; 26] = b"etaoinshrdlcumwfgypbvkjxqz";
 /// The built-in rules, `times` over.
 pub fn catalogue(times: usize) -> Catalogue {
     let own = Catalogue::built_in();
-    let packs: Vec<(String, String)> = (1..times).map(|copy| (format!("copy-{copy}"), pack(&own, copy))).collect();
+    let packs: Vec<(String, String)> = (1..times).map(|copy| (format!("copy-{copy}"), pack(own, copy))).collect();
     let mut files = BUILT_IN.to_vec();
     files.extend(packs.iter().map(|(name, text)| PackFile { name, text }));
     let catalogue = Catalogue::load(&files).unwrap_or_else(|errors| panic!("a copied rule is broken: {errors}"));

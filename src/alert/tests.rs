@@ -134,7 +134,7 @@ fn a_ceiling_with_what_was_held_back() {
         facts.position.offset += step;
         facts.hits = vec![hit("secret.aws_access_key", Category::Secret, Direction::Input, Role::User)];
         let scores = score(&mut state, &facts, &limits);
-        let judged = judge(&Policy::default(), &catalogue, &facts, &scores);
+        let judged = judge(&Policy::default(), catalogue, &facts, &scores);
         for finding in &judged.findings {
             if let Some(alert) = throttle(&mut state, &facts, finding, &config) {
                 all.push(alert.told.clone());
@@ -222,7 +222,7 @@ fn a_trouble_that_goes_on_updates_the_finding_that_opened_it() {
         facts.position.offset += step;
         facts.hits = vec![hit("secret.github_token", Category::Secret, Direction::Input, Role::User)];
         facts.hits_dropped = u32::from(step == 4);
-        let judged = judge(&Policy::default(), &catalogue, &facts, &Default::default());
+        let judged = judge(&Policy::default(), catalogue, &facts, &Default::default());
         if let Some(alert) = throttle(&mut state, &facts, &judged.findings[0], &config) {
             alerts.push((json(&alert), sent(&alert)));
         }
@@ -250,7 +250,7 @@ fn who_shares_a_state_gets_findings_of_its_own() {
         facts.principal.value = user;
         facts.position.offset += step as i64;
         facts.hits = vec![hit("secret.github_token", Category::Secret, Direction::Input, Role::User)];
-        let judged = judge(&Policy::default(), &catalogue, &facts, &Default::default());
+        let judged = judge(&Policy::default(), catalogue, &facts, &Default::default());
         let alert = throttle(&mut state, &facts, &judged.findings[0], &config).unwrap().by_itself();
         let value = json(&alert);
         assert_eq!(value["activity_name"], "Create");
@@ -389,7 +389,7 @@ fn run(steps: &[Step], restarts: impl Fn(usize) -> bool) -> (Vec<String>, Vec<u8
             ..hit(RULES[rule], Category::Secret, Direction::Input, Role::User)
         }));
         let scores = score(&mut state, &facts, &limits);
-        let judged = judge(&Policy::default(), &catalogue, &facts, &scores);
+        let judged = judge(&Policy::default(), catalogue, &facts, &scores);
         for finding in &judged.findings {
             told.push(finding.uid.to_string());
             told.extend(throttle(&mut state, &facts, finding, &config).map(|alert| sent(&alert)));

@@ -73,7 +73,7 @@ rules:
 #[test]
 fn hits_settle() {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(&catalogue).unwrap();
+    let scanner = Scanner::new(catalogue).unwrap();
     let (id, secret) = ("AKIAQ7W2Z5M3T6KX4BND", "hV3k9Qz7TnB2wLx8RmC5yJd1PfG6sKa4EuZ0iNo+");
     let mut scratch = Scratch::default();
     let lone = scan_text(&scanner, USER, &format!("id {id}"), &mut scratch);
@@ -338,9 +338,9 @@ fn compiled_and_naive_agree() {
     let seed: u64 = std::env::var("WEIR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(3);
     println!("seed {seed}");
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(&catalogue).unwrap();
+    let scanner = Scanner::new(catalogue).unwrap();
     let naive = Naive::new(&scanner, Way::Every);
-    let mut texts = Texts::new(&catalogue, seed);
+    let mut texts = Texts::new(catalogue, seed);
     let mut scratch = Scratch::default();
     let mut hits = 0;
     for round in 0..TEXTS {
@@ -356,9 +356,9 @@ fn compiled_and_naive_agree() {
 #[test]
 fn keywords_lose_nothing() {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(&catalogue).unwrap();
+    let scanner = Scanner::new(catalogue).unwrap();
     let (every, keywords) = (Naive::new(&scanner, Way::Every), Naive::new(&scanner, Way::Keywords));
-    let mut texts = Texts::new(&catalogue, 7);
+    let mut texts = Texts::new(catalogue, 7);
     let user = compile::applies_bit(USER.0, USER.1);
     for _ in 0..TEXTS / 10 {
         let text = texts.text();

@@ -9,8 +9,8 @@ const KEY: &str = "AWS_ACCESS_KEY_ID=AKIAIOUOXIIZYGHHH7O3";
 
 fn evaluate(task: Task, files: &[(&str, &[&str])]) -> Evaluation {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(&catalogue).unwrap();
-    let mut evaluator = Evaluator::new(&scanner, Plan::new(task, &catalogue));
+    let scanner = Scanner::new(catalogue).unwrap();
+    let mut evaluator = Evaluator::new(&scanner, Plan::new(task, catalogue));
     for (name, lines) in files {
         evaluator.file(name);
         for line in *lines {
@@ -57,8 +57,8 @@ fn spans_count_one_by_one_and_by_type() {
     let near = serde_json::json!({ "id": "b", "text": text, "label": "not_this_entity", "entity": "EMAIL_ADDRESS" });
     let near = near.to_string();
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(&catalogue).unwrap();
-    let mut plan = Plan::new(Task::Pii, &catalogue);
+    let scanner = Scanner::new(catalogue).unwrap();
+    let mut plan = Plan::new(Task::Pii, catalogue);
     plan.same.insert("EMAIL".into(), "EMAIL_ADDRESS".into());
     let mut evaluator = Evaluator::new(&scanner, plan);
     evaluator.file("one");
@@ -90,8 +90,8 @@ fn a_left_out_file_has_the_threshold_of_the_others() {
 #[test]
 fn lines_that_cannot_be_used_say_why() {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(&catalogue).unwrap();
-    let mut evaluator = Evaluator::new(&scanner, Plan::new(Task::Pii, &catalogue));
+    let scanner = Scanner::new(catalogue).unwrap();
+    let mut evaluator = Evaluator::new(&scanner, Plan::new(Task::Pii, catalogue));
     evaluator.file("one");
     let table = [
         ("{", "no labelled text"),
