@@ -105,8 +105,7 @@ pub fn run(own: &Corpus, external: Option<&Corpus>, effort: Effort, goals: &mut 
     let scanner = Scanner::new(catalogue).unwrap_or_else(|error| panic!("{error}"));
     let (keywords, every) = (Naive::new(&scanner, Way::Keywords), Naive::new(&scanner, Way::Every));
     let key = MaskKey::new(b"0123456789abcdef0123456789abcdef");
-    let bench =
-        Bench { effort, scanner: &scanner, keywords: &keywords, every: &every, catalogue, key: &key };
+    let bench = Bench { effort, scanner: &scanner, keywords: &keywords, every: &every, catalogue, key: &key };
     let events = events_of(effort);
     let fresh = Load::of("fresh", own, Kind::Fresh, events);
     bench.decode(&fresh);
