@@ -24,7 +24,7 @@ use super::settle::Found;
 use super::{normalise, settle};
 use crate::limits;
 use crate::model::{Category, Layer, Layers};
-use crate::rules::pattern::always_contains;
+use crate::rules::pattern::anchored;
 use crate::rules::{Rule, Trigger, Validator};
 use map::Derived;
 use regex_syntax::hir::{Hir, HirKind};
@@ -81,7 +81,7 @@ impl Proves {
         } else if rule.gives_way || known.is_empty() || !sure {
             Proves::Nothing
         } else if let Some(value) = group(&rule.shape.hir, rule.group)
-            && always_contains(value, &known, rule.ignore_case)
+            && anchored(value, &known, rule.ignore_case).is_some()
         {
             Proves::Token
         } else {

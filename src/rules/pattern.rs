@@ -91,28 +91,24 @@ impl Shape {
         Shape { longest_bytes, digits_min, token_min_bytes, groups, hir }
     }
 
-    /// Whether every match contains one of the literals.
-    pub fn always_contains(&self, literals: &[String], ignore_case: bool) -> bool {
-        always_contains(&self.hir, literals, ignore_case)
-    }
-
-    /// Behind its start within how many bytes every match has come to the end of one of the literals, all of which it is
-    /// proved to contain one of; `None`: there is no bound.
-    pub fn lead_bytes(&self, literals: &[String], ignore_case: bool) -> Option<usize> {
-        self.prover(literals, ignore_case).walk(&self.hir).lead_bytes
-    }
-
-    fn prover(&self, literals: &[String], ignore_case: bool) -> Prover {
-        let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
-        Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case }
+    /// Proves that every match contains one of the literals; `None`: it may not.
+    pub fn anchored(&self, literals: &[String], ignore_case: bool) -> Option<Anchored> {
+        anchored(&self.hir, literals, ignore_case)
     }
 }
 
-/// Whether every match of a pattern, or of a piece of one, contains one of the literals.
-pub fn always_contains(hir: &Hir, literals: &[String], ignore_case: bool) -> bool {
+/// Every match of a pattern contains one of some literals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchored {
+    /// Within so many bytes of its start a match has come to the end of one of them; `None`: there is no bound.
+    pub lead_bytes: Option<usize>,
+}
+
+/// As [`Shape::anchored`], of a piece of a pattern.
+pub fn anchored(hir: &Hir, literals: &[String], ignore_case: bool) -> Option<Anchored> {
     let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
     let prover = Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case };
-    prover.walk(hir).proven
+    prover.walk(hir).anchored
 }
 
 fn one_line(error: &regex_syntax::Error) -> String {
@@ -254,9 +250,7 @@ struct Known {
     /// Everything it can match, when that is little.
     exact: Option<Texts>,
     /// Whether all it matches contains an anchor.
-    proven: bool,
-    /// When proven: how many bytes a match has at most when the first anchor that is proved ends.
-    lead_bytes: Option<usize>,
+    anchored: Option<Anchored>,
 }
 
 struct Prover {
@@ -282,9 +276,9 @@ impl Prover {
     }
 
     fn known(&self, exact: Option<Texts>) -> Known {
-        let proven = exact.as_ref().is_some_and(|texts| self.all_contain(texts));
-        let lead_bytes = exact.as_ref().filter(|_| proven).map(longest);
-        Known { exact, proven, lead_bytes }
+        let all_have_it = exact.as_ref().filter(|texts| self.all_contain(texts));
+        let anchored = all_have_it.map(|texts| Anchored { lead_bytes: Some(longest(texts)) });
+        Known { exact, anchored }
     }
 
     /// An empty set of texts proves nothing: it stands for a piece that was not followed.
@@ -306,7 +300,7 @@ impl Prover {
 
     fn repetition(&self, repetition: &Repetition) -> Known {
         let sub = self.walk(&repetition.sub);
-        let proven = repetition.min > 0 && sub.proven;
+        let anchored = sub.anchored.filter(|_| repetition.min > 0);
         let exact = match (repetition.min, repetition.max, sub.exact) {
             (0, Some(1), Some(mut texts)) => {
                 texts.insert(Vec::new());
@@ -317,7 +311,7 @@ impl Prover {
             }
             _ => None,
         };
-        Known { exact, proven, lead_bytes: sub.lead_bytes.filter(|_| proven) }
+        Known { exact, anchored }
     }
 
     fn concat(&self, subs: &[Hir]) -> Known {
@@ -330,7 +324,7 @@ impl Prover {
         flatten(subs, &mut flat);
         for sub in flat {
             let known = self.walk(sub);
-            leads.extend(known.proven.then(|| sum(before, known.lead_bytes)));
+            leads.extend(known.anchored.map(|anchored| sum(before, anchored.lead_bytes)));
             let after = sum(before, sub.properties().maximum_len());
             match known.exact.as_ref().and_then(|texts| product(&run, texts)) {
                 Some(next) => run = next,
@@ -344,15 +338,17 @@ impl Prover {
             before = after;
         }
         leads.extend(self.all_contain(&run).then(|| sum(before_run, Some(longest(&run)))));
-        let (proven, lead_bytes) = (!leads.is_empty(), leads.into_iter().flatten().min());
-        Known { exact: whole.then_some(run), proven, lead_bytes }
+        let anchored = (!leads.is_empty()).then(|| Anchored { lead_bytes: leads.into_iter().flatten().min() });
+        Known { exact: whole.then_some(run), anchored }
     }
 
     fn alternation(&self, subs: &[Hir]) -> Known {
         let known: Vec<Known> = subs.iter().map(|sub| self.walk(sub)).collect();
-        let proven = known.iter().all(|known| known.proven);
-        let leads: Option<Vec<usize>> = known.iter().map(|known| known.lead_bytes).collect();
-        let lead_bytes = leads.and_then(|leads| leads.into_iter().max());
+        let all: Option<Vec<Anchored>> = known.iter().map(|known| known.anchored).collect();
+        let anchored = all.map(|all| {
+            let leads: Option<Vec<usize>> = all.into_iter().map(|anchored| anchored.lead_bytes).collect();
+            Anchored { lead_bytes: leads.and_then(|leads| leads.into_iter().max()) }
+        });
         let mut exact = Some(Texts::new());
         for sub in known {
             exact = match (exact, sub.exact) {
@@ -363,7 +359,7 @@ impl Prover {
                 _ => None,
             };
         }
-        Known { exact, proven, lead_bytes }
+        Known { exact, anchored }
     }
 }
 
@@ -403,7 +399,7 @@ mod tests {
 
     fn proves(pattern: &str, ignore_case: bool, anchors: &[&str]) -> bool {
         let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
-        Shape::of(pattern, ignore_case).unwrap().always_contains(&anchors, ignore_case)
+        Shape::of(pattern, ignore_case).unwrap().anchored(&anchors, ignore_case).is_some()
     }
 
     #[test]
@@ -444,7 +440,8 @@ mod tests {
         ];
         for (pattern, anchors, expected) in table {
             let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
-            assert_eq!(Shape::of(pattern, false).unwrap().lead_bytes(&anchors, false), *expected, "{pattern}");
+            let anchored = Shape::of(pattern, false).unwrap().anchored(&anchors, false);
+            assert_eq!(anchored.and_then(|anchored| anchored.lead_bytes), *expected, "{pattern}");
         }
     }
 

@@ -184,15 +184,12 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
     }
     let (pattern, shape) = pattern(&written, errors).unzip();
     let trigger = trigger(&written, shape.as_ref(), errors);
-    let lead_bytes = match (&trigger, &shape) {
-        (Some(Trigger::Anchors(anchors)), Some(shape)) => shape.lead_bytes(anchors, written.ignore_case.value),
-        _ => None,
-    };
     let said = said(&written, errors);
     let type_name = match written.r#type {
         Some(name) => name.value,
         None => written.id.value.split_once('.').map_or(String::new(), |(_, name)| name.to_ascii_uppercase()),
     };
+    let (trigger, lead_bytes) = trigger?;
     let info = RuleInfo {
         id: written.id.value,
         version: written.version.value,
@@ -217,7 +214,7 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
         shape: shape?,
         ignore_case: written.ignore_case.value,
         group: written.group.map_or(0, |group| group.value as usize),
-        trigger: trigger?,
+        trigger,
         lead_bytes,
         validators: said.validators,
         entropy_min: written.entropy.map(|entropy| entropy.value as f32),
@@ -349,7 +346,12 @@ fn pattern(written: &written::Rule, errors: &mut Errors<'_>) -> Option<(String, 
     Some((text, shape))
 }
 
-fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'_>) -> Option<Trigger> {
+/// What gates a rule, and how far before the end of an anchor its matches may begin.
+fn trigger(
+    written: &written::Rule,
+    shape: Option<&Shape>,
+    errors: &mut Errors<'_>,
+) -> Option<(Trigger, Option<usize>)> {
     let place = written.pattern.place;
     match (&written.anchors, &written.trigger) {
         (Some(anchors), None) if !anchors.is_empty() => {
@@ -358,18 +360,20 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
             let is_gated = shape.is_some_and(|shape| shape.token_min_bytes >= TOKEN_MIN_BYTES);
             anchors.iter().for_each(|anchor| check_anchor(anchor, is_gated, errors));
             let anchors: Vec<String> = anchors.iter().map(|anchor| anchor.value.clone()).collect();
-            if !shape?.always_contains(&anchors, written.ignore_case.value) {
+            let anchored = shape?.anchored(&anchors, written.ignore_case.value);
+            if anchored.is_none() {
                 let remedy = "add the literals that are missing, or narrow the pattern";
                 errors.add(place, "the pattern can match without any of the anchors", remedy);
             }
-            (errors.all.len() == before).then_some(Trigger::Anchors(anchors))
+            let anchored = anchored.filter(|_| errors.all.len() == before)?;
+            Some((Trigger::Anchors(anchors), anchored.lead_bytes))
         }
         (None, Some(word)) if word.value == "at_sign" => {
-            if !shape?.always_contains(&["@".to_string()], false) {
+            if shape?.anchored(&["@".to_string()], false).is_none() {
                 errors.add(word.place, "the pattern can match without an `@`", "use anchors instead");
                 return None;
             }
-            Some(Trigger::AtSign)
+            Some((Trigger::AtSign, None))
         }
         (None, Some(word)) if word.value == "digits" => {
             let shape = shape?;
@@ -378,7 +382,7 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
                 errors.add(word.place, "digits cannot gate this pattern", remedy);
                 return None;
             }
-            Some(Trigger::Digits)
+            Some((Trigger::Digits, None))
         }
         (None, Some(word)) if word.value == "token" => {
             let shape = shape?;
@@ -390,7 +394,7 @@ fn trigger(written: &written::Rule, shape: Option<&Shape>, errors: &mut Errors<'
                 errors.add(word.place, "a stretch of token characters cannot gate this pattern", remedy);
                 return None;
             }
-            Some(Trigger::Token)
+            Some((Trigger::Token, None))
         }
         (None, Some(word)) => {
             errors.named("trigger", word, &[("at_sign", ()), ("digits", ()), ("token", ())]);
