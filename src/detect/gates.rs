@@ -15,7 +15,7 @@
 
 use super::anchors::touch;
 use super::compile::Compiled;
-use super::{Scratch, context};
+use super::{Scratch, context, stretches};
 use crate::rules::Trigger;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex_automata::hybrid::dfa::{Cache, DFA, OverlappingState};
@@ -367,23 +367,13 @@ impl Run {
         Run { holds, bytes_min: hir.properties().minimum_len().unwrap_or(1), digits_min }
     }
 
-    /// Calls a function with each run between two places, of which the bytes outside are no part. It looks back from
-    /// where the shortest run would end, and so passes over most bytes unseen.
+    /// Calls a function with each run between two places, of which the bytes outside are no part.
     fn find(&self, text: &[u8], start: usize, end: usize, found: &mut impl FnMut(usize, usize)) {
-        let ends_run = |byte: &u8| !self.holds[usize::from(*byte)];
-        let mut at = start;
-        while let Some(shortest) = text[..end].get(at..at.saturating_add(self.bytes_min)) {
-            if let Some(last) = shortest.iter().rposition(ends_run) {
-                at += last + 1;
-                continue;
+        stretches::each(text, start..end, &self.holds, self.bytes_min, |start, end| {
+            if count_digits(&text[start..end]) >= self.digits_min {
+                found(start, end);
             }
-            let more = text[at + self.bytes_min..end].iter().position(ends_run);
-            let run_end = more.map_or(end, |more| at + self.bytes_min + more);
-            if count_digits(&text[at..run_end]) >= self.digits_min {
-                found(at, run_end);
-            }
-            at = run_end + 1;
-        }
+        });
     }
 }
 

@@ -18,21 +18,32 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// Finds the stretches of a text that are long enough to matter, in order. It looks back from where the shortest one
-/// would end, and so passes over most bytes unseen.
+/// Finds the stretches of a text that are long enough to matter, in order.
 pub(super) fn find(text: &str, found: &mut Vec<(usize, usize)>) {
     found.clear();
-    let text = text.as_bytes();
-    let is_end = |byte: &u8| !TOKEN[usize::from(*byte)];
-    let mut at = 0;
-    while let Some(shortest) = text.get(at..at + TOKEN_MIN_BYTES) {
+    each(text.as_bytes(), 0..text.len(), &TOKEN, TOKEN_MIN_BYTES, |start, end| found.push((start, end)));
+}
+
+/// Calls a function with each stretch, within a range, of bytes that a table holds and of at least so many. It looks back
+/// from where the shortest one would end, and so passes over most bytes unseen.
+pub(super) fn each(
+    text: &[u8],
+    range: Range<usize>,
+    holds: &[bool; 256],
+    bytes_min: usize,
+    mut found: impl FnMut(usize, usize),
+) {
+    let text = &text[..range.end];
+    let is_end = |byte: &u8| !holds[usize::from(*byte)];
+    let mut at = range.start;
+    while let Some(shortest) = text.get(at..at.saturating_add(bytes_min)) {
         if let Some(last) = shortest.iter().rposition(is_end) {
             at += last + 1;
             continue;
         }
-        let rest = &text[at + TOKEN_MIN_BYTES..];
-        let end = at + TOKEN_MIN_BYTES + rest.iter().position(is_end).unwrap_or(rest.len());
-        found.push((at, end));
+        let more = text[at + bytes_min..].iter().position(is_end);
+        let end = more.map_or(text.len(), |more| at + bytes_min + more);
+        found(at, end);
         at = end + 1;
     }
 }
