@@ -200,6 +200,20 @@ pub(super) fn holds(validator: Validator, candidate: &Candidate<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Candidate, holds};
+
+    /// Checks a value that stands between `[` and `]`, which are not part of the text.
+    pub(super) fn check(validator: impl Fn(&Candidate<'_>) -> bool, marked: &str) -> bool {
+        let (start, end) = (marked.find('[').unwrap(), marked.find(']').unwrap() - 1);
+        let text: String = marked.chars().filter(|character| !matches!(character, '[' | ']')).collect();
+        validator(&Candidate { text: &text, start, end })
+    }
+
+    /// Checks a table of such values.
+    pub(super) fn check_each(validator: impl Fn(&Candidate<'_>) -> bool, table: &[(&str, bool)]) {
+        for (marked, expected) in table {
+            assert_eq!(check(&validator, marked), *expected, "{marked}");
+        }
+    }
     use crate::rules::Validator;
 
     /// Validator, a number that another implementation of its specification made, and the same with one digit changed.

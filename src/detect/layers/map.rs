@@ -169,6 +169,17 @@ impl Derived {
 }
 
 #[cfg(test)]
+impl Derived {
+    /// Every character leads back to something of the source.
+    pub fn assert_way_back(&self, source: &str) {
+        for (at, made) in self.text().char_indices() {
+            let back = self.back(at..at + made.len_utf8());
+            assert!(source.get(back.clone()).is_some_and(|source| !source.is_empty()), "{back:?}");
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -130,15 +130,9 @@ pub(super) fn ipv4(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Candidate, holds};
+    use super::super::holds;
+    use super::super::tests::check;
     use crate::rules::Validator;
-
-    /// The value stands between `[` and `]`, which are not part of the text.
-    fn check(validator: Validator, marked: &str) -> bool {
-        let (start, end) = (marked.find('[').unwrap(), marked.find(']').unwrap() - 1);
-        let text: String = marked.chars().filter(|character| !matches!(character, '[' | ']')).collect();
-        holds(validator, &Candidate { text: &text, start, end })
-    }
 
     #[test]
     fn numbers_are_told_from_look_alikes() {
@@ -169,7 +163,12 @@ mod tests {
             (Standalone, "\u{e9}[12]\u{e9}", true),
         ];
         for (validator, marked, expected) in table {
-            assert_eq!(check(validator, marked), expected, "{} {marked}", validator.name());
+            assert_eq!(
+                check(|candidate| holds(validator, candidate), marked),
+                expected,
+                "{} {marked}",
+                validator.name()
+            );
         }
     }
 }

@@ -186,14 +186,8 @@ fn calling_code(digits: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::check_each;
     use super::*;
-
-    /// The value stands between `[` and `]`, which are not part of the text.
-    fn check(validator: fn(&Candidate<'_>) -> bool, marked: &str) -> bool {
-        let (start, end) = (marked.find('[').unwrap(), marked.find(']').unwrap() - 1);
-        let text: String = marked.chars().filter(|character| !matches!(character, '[' | ']')).collect();
-        validator(&Candidate { text: &text, start, end })
-    }
 
     #[test]
     fn every_line_of_the_plans_is_read() {
@@ -217,9 +211,7 @@ mod tests {
             ("[415-555-2671] = 12", false),
             ("7.[415-555-2671]", false),
         ];
-        for (marked, expected) in table {
-            assert_eq!(check(phone, marked), expected, "{marked}");
-        }
+        check_each(phone, &table);
     }
 
     #[test]
@@ -237,9 +229,7 @@ mod tests {
             ("[+81 90-1234-5678]", true),
             ("[+91 98765 43210]", true),
         ];
-        for (marked, expected) in table {
-            assert_eq!(check(phone_plan, marked), expected, "{marked}");
-        }
+        check_each(phone_plan, &table);
     }
 
     #[test]
@@ -259,8 +249,6 @@ mod tests {
             ("[514-72-9038]", false),
             ("$[5000000]", false),
         ];
-        for (marked, expected) in table {
-            assert_eq!(check(phone_national, marked), expected, "{marked}");
-        }
+        check_each(phone_national, &table);
     }
 }
