@@ -1,18 +1,20 @@
 //! The scanner: from an interaction to the hits of every rule in it.
 //!
-//! One cheap pass over each part finds candidates (literals by aho-corasick, `@` and digits by byte class); only
-//! round those does a rule's pattern run, and only what it matches is validated. Hits of every confidence come
-//! back: whether one is worth reporting is judged later.
+//! One cheap pass over each part finds candidates (literals by aho-corasick; `@`, digits and long stretches of token
+//! characters by byte class); only round those does a rule's pattern run, and only what it matches is validated. Hits of
+//! every confidence come back: whether one is worth reporting is judged later.
 //!
 //! **What a rule's hits in a part are.** The pattern is searched leftmost-first from the start of the part. A match
 //! that is confirmed is a hit, and the search goes on at its end; one that is not confirmed is passed over, and the
 //! search goes on one byte behind its start (behind its end when the pattern has no bound, so that time stays
 //! linear). This is what `detect/naive.rs` does over the whole text, and the scanner finds exactly the same in windows:
 //!
-//! 1. Every match contains an anchor (or `@`, or enough digits): proved from the pattern when packs are loaded.
-//! 2. A window reaches the pattern's longest match to both sides of such a place, so it holds every match over
-//!    that place; a window of digits is a stretch of bytes that occur in matches, and no match leaves it. Windows that
-//!    touch are merged into regions; regions are disjoint, and every match lies in one.
+//! 1. Every match contains an anchor (or `@`, enough digits, a long enough stretch): proved from the pattern when packs
+//!    are loaded.
+//! 2. A window reaches so far to both sides of such a place that it holds every match over it: the pattern's longest
+//!    match, and before an anchor no farther than it is proved that a match has come to the end of its first one. Windows
+//!    that cannot hold a match that becomes a hit are dropped (`detect/gates.rs`, `detect/stretches.rs`). Windows that
+//!    touch are merged into regions; regions are disjoint, and every match that counts lies in one.
 //! 3. Whatever begins at byte *s* of a region therefore also ends in that region: the search within the region has
 //!    the same choices at *s* as the search over the whole, and looks at the same neighbours, since it is given the
 //!    whole text and a span. It makes the same choice.
@@ -20,7 +22,7 @@
 //!
 //! The test `compiled_and_naive_agree` compares both over tens of thousands of hostile texts.
 //!
-//! Identifiers are looked at too, for secrets only (`detect/identifiers.rs`).
+//! Identifiers are looked at too, by rules that know a secret by itself (`detect/identifiers.rs`).
 //!
 //! What a text hides by being encoded, spread, cut or dressed up is found too: `detect/layers.rs`.
 //!
