@@ -19,7 +19,9 @@ mod topics;
 
 use crate::config::{self as configuration, Config, Loaded};
 use crate::pipeline::{Digests, Input, InputStart, OutOfRange, Pipeline};
+use crate::rules::Catalogue;
 use crate::yaml::Problems;
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -114,6 +116,24 @@ fn load(path: &Path) -> Result<Loaded, Problems> {
         eprintln!("warning: {warning}");
     }
     Ok(loaded)
+}
+
+/// The rules of a pipeline file; without one those that the binary carries.
+fn catalogue_of(config: Option<&Path>) -> Result<Catalogue, Problems> {
+    match config {
+        Some(path) => Ok(load(path)?.config.catalogue),
+        None => Ok(Catalogue::built_in().clone()),
+    }
+}
+
+/// What lies in a folder, by name.
+fn entries_of(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let reading = || format!("reading {}", folder.display());
+    let entries = std::fs::read_dir(folder).with_context(reading)?;
+    let mut found: Vec<PathBuf> =
+        entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().with_context(reading)?;
+    found.sort();
+    Ok(found)
 }
 
 /// What the loops need, of a configuration.

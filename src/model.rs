@@ -117,6 +117,14 @@ macro_rules! closed_set {
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|member| member.name() == name)
             }
+
+            /// As [`Self::from_name`]; the error says which names there are.
+            pub fn named(name: &str) -> Result<Self, String> {
+                Self::from_name(name).ok_or_else(|| {
+                    let names: Vec<&str> = Self::ALL.iter().map(|member| member.name()).collect();
+                    format!("expected one of {}", names.join(", "))
+                })
+            }
         }
 
         impl fmt::Display for $name {

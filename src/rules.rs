@@ -18,7 +18,7 @@ use crate::yaml::Problems;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// The packs that the binary carries, in the order of their names: every file below `pipelines/packs`.
 pub const BUILT_IN: &[PackFile<'static>] = include!(concat!(env!("OUT_DIR"), "/packs.rs"));
@@ -44,139 +44,139 @@ closed_set! {
         JwtHeader = 8 "jwt_header",
         TokenShape = 9 "token_shape",
         DataQuery = 10 "data_query",
-        Random = 91 "random",
-        RandomMixed = 92 "random_mixed",
-        Password = 93 "password",
-        PasswordMixed = 94 "password_mixed",
-        SecretValue = 95 "secret_value",
-        UsItin = 100 "us_itin",
-        UsNpi = 101 "us_npi",
-        AbaRouting = 102 "aba_routing",
-        UsDea = 103 "us_dea",
-        CaSin = 104 "ca_sin",
-        BrCpf = 105 "br_cpf",
-        BrCnpj = 106 "br_cnpj",
-        MxCurp = 107 "mx_curp",
-        MxRfc = 108 "mx_rfc",
-        ArCuit = 109 "ar_cuit",
-        ClRut = 110 "cl_rut",
-        CoNit = 111 "co_nit",
-        PeRuc = 112 "pe_ruc",
-        EcCedula = 113 "ec_cedula",
-        UyCi = 114 "uy_ci",
-        DoCedula = 115 "do_cedula",
-        UkNhs = 116 "uk_nhs",
-        UkNino = 117 "uk_nino",
-        UkUtr = 118 "uk_utr",
-        UkDrivingLicence = 119 "uk_driving_licence",
-        IePps = 120 "ie_pps",
-        DeTaxId = 121 "de_tax_id",
-        DeSocialSecurity = 122 "de_social_security",
-        DeHealthInsurance = 123 "de_health_insurance",
-        IcaoCheck = 124 "icao_check",
-        DeLanr = 125 "de_lanr",
-        DeVatId = 126 "de_vat_id",
-        AtSvnr = 127 "at_svnr",
-        ChAhv = 128 "ch_ahv",
-        ChUid = 129 "ch_uid",
-        FrNir = 130 "fr_nir",
-        FrSiren = 131 "fr_siren",
-        FrSiret = 132 "fr_siret",
-        FrTaxId = 133 "fr_tax_id",
-        BeNrn = 134 "be_nrn",
-        BeEnterprise = 135 "be_enterprise",
-        NlBsn = 136 "nl_bsn",
-        LuMatricule = 137 "lu_matricule",
-        EsNif = 138 "es_nif",
-        EsCif = 139 "es_cif",
-        EsNss = 140 "es_nss",
-        PtNif = 141 "pt_nif",
-        PtCc = 142 "pt_cc",
-        ItFiscalCode = 143 "it_fiscal_code",
-        ItVat = 144 "it_vat",
-        SePersonnummer = 145 "se_personnummer",
-        SeOrgnummer = 146 "se_orgnummer",
-        NoFodselsnummer = 147 "no_fodselsnummer",
-        NoOrgnr = 148 "no_orgnr",
-        DkCpr = 149 "dk_cpr",
-        DkCvr = 150 "dk_cvr",
-        FiHetu = 151 "fi_hetu",
-        FiBusinessId = 152 "fi_business_id",
-        IsKennitala = 153 "is_kennitala",
-        Lei = 154 "lei",
-        PlPesel = 155 "pl_pesel",
-        PlNip = 156 "pl_nip",
-        PlRegon = 157 "pl_regon",
-        PlIdCard = 158 "pl_id_card",
-        CzRodneCislo = 159 "cz_rodne_cislo",
-        CzIco = 160 "cz_ico",
-        HuTaj = 161 "hu_taj",
-        HuTaxId = 162 "hu_tax_id",
-        RoCnp = 163 "ro_cnp",
-        BgEgn = 164 "bg_egn",
-        GrAfm = 165 "gr_afm",
-        GrAmka = 166 "gr_amka",
-        HrOib = 167 "hr_oib",
-        Jmbg = 168 "jmbg",
-        SiTaxId = 169 "si_tax_id",
-        EeIsikukood = 170 "ee_isikukood",
-        LvPersonasKods = 171 "lv_personas_kods",
-        UaTaxId = 172 "ua_tax_id",
-        RuInn = 173 "ru_inn",
-        RuSnils = 174 "ru_snils",
-        RuOgrn = 175 "ru_ogrn",
-        RuPassport = 176 "ru_passport",
-        TrKimlik = 177 "tr_kimlik",
-        TrVkn = 178 "tr_vkn",
-        TrPlate = 179 "tr_plate",
-        KzIin = 180 "kz_iin",
-        InAadhaar = 181 "in_aadhaar",
-        InGstin = 182 "in_gstin",
-        InPlate = 183 "in_plate",
-        CnResidentId = 184 "cn_resident_id",
-        CnUscc = 185 "cn_uscc",
-        TwId = 186 "tw_id",
-        HkId = 187 "hk_id",
-        JpMyNumber = 188 "jp_my_number",
-        JpCorporate = 189 "jp_corporate",
-        KrRrn = 190 "kr_rrn",
-        KrFrn = 191 "kr_frn",
-        KrBrn = 192 "kr_brn",
-        KrDriverLicense = 193 "kr_driver_license",
-        ThTnin = 194 "th_tnin",
-        SgNric = 195 "sg_nric",
-        SgUen = 196 "sg_uen",
-        MyNric = 197 "my_nric",
-        IdNik = 198 "id_nik",
-        PhTin = 199 "ph_tin",
-        VnCccd = 200 "vn_cccd",
-        IlId = 201 "il_id",
-        AeEmiratesId = 202 "ae_emirates_id",
-        SaId = 203 "sa_id",
-        KwCivilId = 204 "kw_civil_id",
-        EgNationalId = 205 "eg_national_id",
-        ZaId = 206 "za_id",
-        AuAbn = 207 "au_abn",
-        AuAcn = 208 "au_acn",
-        AuTfn = 209 "au_tfn",
-        AuMedicare = 210 "au_medicare",
-        NzIrd = 211 "nz_ird",
-        Base58Check = 212 "base58_check",
-        Bech32 = 213 "bech32",
-        Ethereum = 214 "ethereum",
-        Vin = 215 "vin",
-        Imei = 216 "imei",
-        Coordinates = 217 "coordinates",
-        UkPlate = 218 "uk_plate",
-        Ipv6 = 219 "ipv6",
-        Mac = 220 "mac",
-        PhoneNational = 221 "phone_national",
-        PhonePlan = 222 "phone_plan",
-        Date = 223 "date",
-        Grouped = 224 "grouped",
-        SomeDigit = 225 "some_digit",
-        CardRare = 226 "card_rare",
-        Ipv4Host = 227 "ipv4_host",
+        Random = 11 "random",
+        RandomMixed = 12 "random_mixed",
+        Password = 13 "password",
+        PasswordMixed = 14 "password_mixed",
+        SecretValue = 15 "secret_value",
+        UsItin = 16 "us_itin",
+        UsNpi = 17 "us_npi",
+        AbaRouting = 18 "aba_routing",
+        UsDea = 19 "us_dea",
+        CaSin = 20 "ca_sin",
+        BrCpf = 21 "br_cpf",
+        BrCnpj = 22 "br_cnpj",
+        MxCurp = 23 "mx_curp",
+        MxRfc = 24 "mx_rfc",
+        ArCuit = 25 "ar_cuit",
+        ClRut = 26 "cl_rut",
+        CoNit = 27 "co_nit",
+        PeRuc = 28 "pe_ruc",
+        EcCedula = 29 "ec_cedula",
+        UyCi = 30 "uy_ci",
+        DoCedula = 31 "do_cedula",
+        UkNhs = 32 "uk_nhs",
+        UkNino = 33 "uk_nino",
+        UkUtr = 34 "uk_utr",
+        UkDrivingLicence = 35 "uk_driving_licence",
+        IePps = 36 "ie_pps",
+        DeTaxId = 37 "de_tax_id",
+        DeSocialSecurity = 38 "de_social_security",
+        DeHealthInsurance = 39 "de_health_insurance",
+        IcaoCheck = 40 "icao_check",
+        DeLanr = 41 "de_lanr",
+        DeVatId = 42 "de_vat_id",
+        AtSvnr = 43 "at_svnr",
+        ChAhv = 44 "ch_ahv",
+        ChUid = 45 "ch_uid",
+        FrNir = 46 "fr_nir",
+        FrSiren = 47 "fr_siren",
+        FrSiret = 48 "fr_siret",
+        FrTaxId = 49 "fr_tax_id",
+        BeNrn = 50 "be_nrn",
+        BeEnterprise = 51 "be_enterprise",
+        NlBsn = 52 "nl_bsn",
+        LuMatricule = 53 "lu_matricule",
+        EsNif = 54 "es_nif",
+        EsCif = 55 "es_cif",
+        EsNss = 56 "es_nss",
+        PtNif = 57 "pt_nif",
+        PtCc = 58 "pt_cc",
+        ItFiscalCode = 59 "it_fiscal_code",
+        ItVat = 60 "it_vat",
+        SePersonnummer = 61 "se_personnummer",
+        SeOrgnummer = 62 "se_orgnummer",
+        NoFodselsnummer = 63 "no_fodselsnummer",
+        NoOrgnr = 64 "no_orgnr",
+        DkCpr = 65 "dk_cpr",
+        DkCvr = 66 "dk_cvr",
+        FiHetu = 67 "fi_hetu",
+        FiBusinessId = 68 "fi_business_id",
+        IsKennitala = 69 "is_kennitala",
+        Lei = 70 "lei",
+        PlPesel = 71 "pl_pesel",
+        PlNip = 72 "pl_nip",
+        PlRegon = 73 "pl_regon",
+        PlIdCard = 74 "pl_id_card",
+        CzRodneCislo = 75 "cz_rodne_cislo",
+        CzIco = 76 "cz_ico",
+        HuTaj = 77 "hu_taj",
+        HuTaxId = 78 "hu_tax_id",
+        RoCnp = 79 "ro_cnp",
+        BgEgn = 80 "bg_egn",
+        GrAfm = 81 "gr_afm",
+        GrAmka = 82 "gr_amka",
+        HrOib = 83 "hr_oib",
+        Jmbg = 84 "jmbg",
+        SiTaxId = 85 "si_tax_id",
+        EeIsikukood = 86 "ee_isikukood",
+        LvPersonasKods = 87 "lv_personas_kods",
+        UaTaxId = 88 "ua_tax_id",
+        RuInn = 89 "ru_inn",
+        RuSnils = 90 "ru_snils",
+        RuOgrn = 91 "ru_ogrn",
+        RuPassport = 92 "ru_passport",
+        TrKimlik = 93 "tr_kimlik",
+        TrVkn = 94 "tr_vkn",
+        TrPlate = 95 "tr_plate",
+        KzIin = 96 "kz_iin",
+        InAadhaar = 97 "in_aadhaar",
+        InGstin = 98 "in_gstin",
+        InPlate = 99 "in_plate",
+        CnResidentId = 100 "cn_resident_id",
+        CnUscc = 101 "cn_uscc",
+        TwId = 102 "tw_id",
+        HkId = 103 "hk_id",
+        JpMyNumber = 104 "jp_my_number",
+        JpCorporate = 105 "jp_corporate",
+        KrRrn = 106 "kr_rrn",
+        KrFrn = 107 "kr_frn",
+        KrBrn = 108 "kr_brn",
+        KrDriverLicense = 109 "kr_driver_license",
+        ThTnin = 110 "th_tnin",
+        SgNric = 111 "sg_nric",
+        SgUen = 112 "sg_uen",
+        MyNric = 113 "my_nric",
+        IdNik = 114 "id_nik",
+        PhTin = 115 "ph_tin",
+        VnCccd = 116 "vn_cccd",
+        IlId = 117 "il_id",
+        AeEmiratesId = 118 "ae_emirates_id",
+        SaId = 119 "sa_id",
+        KwCivilId = 120 "kw_civil_id",
+        EgNationalId = 121 "eg_national_id",
+        ZaId = 122 "za_id",
+        AuAbn = 123 "au_abn",
+        AuAcn = 124 "au_acn",
+        AuTfn = 125 "au_tfn",
+        AuMedicare = 126 "au_medicare",
+        NzIrd = 127 "nz_ird",
+        Base58Check = 128 "base58_check",
+        Bech32 = 129 "bech32",
+        Ethereum = 130 "ethereum",
+        Vin = 131 "vin",
+        Imei = 132 "imei",
+        Coordinates = 133 "coordinates",
+        UkPlate = 134 "uk_plate",
+        Ipv6 = 135 "ipv6",
+        Mac = 136 "mac",
+        PhoneNational = 137 "phone_national",
+        PhonePlan = 138 "phone_plan",
+        Date = 139 "date",
+        Grouped = 140 "grouped",
+        SomeDigit = 141 "some_digit",
+        CardRare = 142 "card_rare",
+        Ipv4Host = 143 "ipv4_host",
     }
 }
 
@@ -334,9 +334,11 @@ impl Rule {
     }
 }
 
-/// Every rule that is in force, by id.
+/// Every rule that is in force, by id. Clones share them.
 #[derive(Clone)]
-pub struct Catalogue {
+pub struct Catalogue(Arc<Loaded>);
+
+struct Loaded {
     rules: Vec<Rule>,
     by_id: HashMap<String, usize>,
     off: Vec<(Rule, Off)>,
@@ -364,7 +366,7 @@ impl Catalogue {
             }
         }
         let by_id = rules.iter().enumerate().map(|(index, rule)| (rule.info.id.clone(), index)).collect();
-        Ok(Catalogue { rules, by_id, off, digest })
+        Ok(Catalogue(Arc::new(Loaded { rules, by_id, off, digest })))
     }
 
     /// The packs that the binary carries.
@@ -377,29 +379,29 @@ impl Catalogue {
 
     /// The rule with this id.
     pub fn get(&self, id: &str) -> Option<&Rule> {
-        self.by_id.get(id).map(|&index| &self.rules[index])
+        self.0.by_id.get(id).map(|&index| &self.0.rules[index])
     }
 
     /// Every rule, by id.
     pub fn rules(&self) -> &[Rule] {
-        &self.rules
+        &self.0.rules
     }
 
     /// Rules that a pack switched off, by id.
     pub fn off(&self) -> &[(Rule, Off)] {
-        &self.off
+        &self.0.off
     }
 
     /// SHA-256 in hex over names and texts of the packs in the order of their names, and over the order of those that
     /// change rules of others: two catalogues with the same digest find the same.
     pub fn digest(&self) -> &str {
-        &self.digest
+        &self.0.digest
     }
 }
 
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Catalogue({} rules, {})", self.rules.len(), self.digest)
+        write!(f, "Catalogue({} rules, {})", self.rules().len(), self.digest())
     }
 }
 

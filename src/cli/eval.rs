@@ -8,10 +8,8 @@ use super::lines::{self, Line};
 use crate::detect::Scanner;
 use crate::eval::{Count, Evaluation, Evaluator, Outcomes, Plan, Task, Wrong, left_out};
 use crate::limits;
-use crate::rules::Catalogue;
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -33,7 +31,7 @@ over both. Left out: each file at the threshold that does best on all the others
 #[command(after_help = HELP)]
 pub struct Args {
     /// What is to be found
-    #[arg(long, value_name = "CATEGORY", value_parser = task)]
+    #[arg(long, value_name = "CATEGORY", value_parser = Task::named)]
     category: Task,
     /// The pipeline file, for its packs; without it the default packs
     #[arg(short = 'c', long = "config", value_name = "FILE")]
@@ -63,11 +61,6 @@ enum Output {
     Ndjson,
 }
 
-fn task(name: &str) -> Result<Task, String> {
-    let names: Vec<&str> = Task::ALL.iter().map(|task| task.name()).collect();
-    Task::from_name(name).ok_or_else(|| format!("expected one of {}", names.join(", ")))
-}
-
 fn same(text: &str) -> Result<(String, String), String> {
     let (theirs, ours) = text.split_once('=').ok_or("expected TYPE=TYPE")?;
     Ok((theirs.to_owned(), ours.to_owned()))
@@ -75,10 +68,7 @@ fn same(text: &str) -> Result<(String, String), String> {
 
 /// Evaluates, and prints the figures. Lines that cannot be used make it fail, after all figures.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let catalogue = match &args.config {
-        Some(path) => super::load(path)?.config.catalogue,
-        None => Catalogue::built_in().clone(),
-    };
+    let catalogue = super::catalogue_of(args.config.as_deref())?;
     let scanner = Scanner::new(&catalogue)?;
     let mut plan = Plan::new(args.category, &catalogue);
     for (labels, given) in [(&mut plan.positive, &args.positive), (&mut plan.negative, &args.negative)] {
@@ -117,13 +107,9 @@ fn files_of(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         files.push(path.to_path_buf());
         return Ok(());
     }
-    let reading = || format!("reading {}", path.display());
-    let entries = std::fs::read_dir(path).with_context(reading)?;
-    let mut found: Vec<PathBuf> =
-        entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().with_context(reading)?;
+    let mut found = super::entries_of(path)?;
     found.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl" || extension == "ndjson"));
     anyhow::ensure!(!found.is_empty(), "{} holds no corpus: files that end in .jsonl or .ndjson", path.display());
-    found.sort();
     files.append(&mut found);
     Ok(())
 }
@@ -304,18 +290,17 @@ fn sum(left_out: &[crate::eval::LeftOut]) -> Outcomes {
 
 fn figures(kind: &str, name: &str, outcomes: &Outcomes) -> Value {
     let rounded = |share: Option<f64>| share.map(|share| (share * 10_000.0).round() / 10_000.0);
-    let figures: BTreeMap<&str, Value> = BTreeMap::from([
-        ("kind", json!(kind)),
-        ("name", json!(name)),
-        ("positives", json!(outcomes.positives)),
-        ("found", json!(outcomes.found)),
-        ("negatives", json!(outcomes.negatives)),
-        ("flagged", json!(outcomes.flagged)),
-        ("wrong", json!(outcomes.wrong)),
-        ("recall", json!(rounded(outcomes.recall()))),
-        ("false_positive_rate", json!(rounded(outcomes.false_alarm_rate()))),
-        ("precision", json!(rounded(outcomes.precision()))),
-        ("f1", json!(rounded(outcomes.f1()))),
-    ]);
-    json!(figures)
+    json!({
+        "kind": kind,
+        "name": name,
+        "positives": outcomes.positives,
+        "found": outcomes.found,
+        "negatives": outcomes.negatives,
+        "flagged": outcomes.flagged,
+        "wrong": outcomes.wrong,
+        "recall": rounded(outcomes.recall()),
+        "false_positive_rate": rounded(outcomes.false_alarm_rate()),
+        "precision": rounded(outcomes.precision()),
+        "f1": rounded(outcomes.f1()),
+    })
 }

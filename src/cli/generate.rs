@@ -54,7 +54,7 @@ pub struct Args {
     turns: Option<NonZeroU32>,
     /// Ways of capture, separated by commas: native, openai, openai_stream, responses, anthropic, anthropic_stream.
     /// All that weir reads when left out
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = shape)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = Shape::named)]
     formats: Vec<Shape>,
     /// The end of the stream, RFC 3339; now when it is left out
     #[arg(long, value_name = "TIME")]
@@ -115,13 +115,6 @@ fn share(written: &str) -> Result<f64, String> {
 fn speed(written: &str) -> Result<f64, String> {
     let speed: Option<f64> = if written == "max" { Some(0.0) } else { written.parse().ok() };
     speed.filter(|speed| (0.0..=1e6).contains(speed)).ok_or_else(|| "it is a number up to 1,000,000, or max".to_owned())
-}
-
-fn shape(written: &str) -> Result<Shape, String> {
-    Shape::from_name(written).ok_or_else(|| {
-        let names: Vec<&str> = Shape::ALL.iter().map(|shape| shape.name()).collect();
-        format!("expected one of {}", names.join(", "))
-    })
 }
 
 /// Generates until all is sent or a signal comes; the truth of what was sent is written either way. To Kafka, the

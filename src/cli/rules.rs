@@ -55,18 +55,11 @@ struct Selection {
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
     /// Only this category
-    #[arg(long, value_parser = category)]
+    #[arg(long, value_parser = Category::named)]
     category: Option<Category>,
     /// The providers with the number of their rules, instead of the rules
     #[arg(long)]
     providers: bool,
-}
-
-fn category(text: &str) -> Result<Category, String> {
-    Category::from_name(text).ok_or_else(|| {
-        let names: Vec<&str> = Category::ALL.iter().map(|category| category.name()).collect();
-        format!("expected one of {}", names.join(", "))
-    })
 }
 
 impl Selection {
@@ -100,10 +93,9 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     if let Action::New(draft) = &args.action {
         return new::run(draft);
     }
-    let catalogue = match (&args.config, &args.action) {
-        (Some(path), _) => super::load(path)?.config.catalogue,
-        (None, Action::Test { packs }) if !packs.is_empty() => load_packs(packs)?,
-        (None, _) => Catalogue::built_in().clone(),
+    let catalogue = match &args.action {
+        Action::Test { packs } if !packs.is_empty() => load_packs(packs)?,
+        _ => super::catalogue_of(args.config.as_deref())?,
     };
     let out = &mut io::stdout();
     match args.action {
@@ -130,17 +122,12 @@ fn load_packs(paths: &[PathBuf]) -> anyhow::Result<Catalogue> {
 }
 
 fn find_packs(path: &Path, is_named: bool, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let in_path = || format!("reading {}", path.display());
     if !path.is_dir() {
         let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         files.extend((is_named || is_yaml).then(|| path.to_path_buf()));
         return Ok(());
     }
-    let entries = std::fs::read_dir(path).with_context(in_path)?;
-    let mut below: Vec<PathBuf> =
-        entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().with_context(in_path)?;
-    below.sort();
-    below.iter().try_for_each(|path| find_packs(path, false, files))
+    super::entries_of(path)?.iter().try_for_each(|path| find_packs(path, false, files))
 }
 
 /// One line a rule: id, severity, type, title, and who changed it or switched it off.
