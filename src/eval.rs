@@ -347,17 +347,16 @@ impl Evaluation {
             let missed = Wrong { file: file.name.clone(), id: labels.id.to_string(), what: type_name.to_owned() };
             self.missed.extend((!surest.is_some_and(Confidence::is_reported)).then_some(missed));
         }
-        let file = self.files.last_mut().expect("a file was begun");
-        let mut right = Vec::new();
-        for told in told {
-            if labels.spans.iter().any(|span| is(told, plan, span)) {
-                right.push(told);
-            } else {
-                let (type_name, rule, id) = (told.type_name.to_owned(), told.rule.to_owned(), labels.id.to_string());
-                file.beside.push(Beside { type_name, rule, id, confidence: told.confidence });
-            }
-        }
+        let (right, beside): (Vec<&FactHit<'_>>, Vec<&FactHit<'_>>) =
+            told.iter().partition(|told| labels.spans.iter().any(|span| is(told, plan, span)));
         right.into_iter().for_each(|told| self.hit(told.rule, told.confidence, true));
+        let file = self.files.last_mut().expect("a file was begun");
+        file.beside.extend(beside.into_iter().map(|told| Beside {
+            type_name: told.type_name.to_owned(),
+            rule: told.rule.to_owned(),
+            id: labels.id.to_string(),
+            confidence: told.confidence,
+        }));
     }
 
     /// Judges the hits beside every span of the last file: false alarms, where the file labels their type at all. What

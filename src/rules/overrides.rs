@@ -33,7 +33,7 @@ pub(super) fn apply(written: written::Override, placed: &mut Placed, errors: &mu
         let remedy = format!("take this out, or the `off: true` in {}", off.file);
         errors.add(written.id.place, format!("rule `{id}` is switched off already"), remedy);
     }
-    if written.off.value && reason.is_empty() && written.reason.is_none() {
+    if written.off.value && written.reason.is_none() {
         let remedy = "add `reason:`, for whoever wonders in a year";
         errors.add(written.off.place, format!("nothing says why rule `{id}` is off"), remedy);
     }
