@@ -2,6 +2,8 @@
 //!
 //! Whether a bank knows the number is not asked.
 
+use super::checksum::mod_97;
+
 /// Country and length of its numbers.
 const LENGTHS: &[(&[u8; 2], usize)] = &[
     (b"AD", 24),
@@ -109,12 +111,8 @@ pub(super) fn iban(value: &str) -> bool {
     if !known {
         return false;
     }
-    let remainder = characters[4..].iter().chain(&characters[..4]).try_fold(0u32, |remainder, byte| match byte {
-        b'0'..=b'9' => Some((remainder * 10 + u32::from(byte - b'0')) % 97),
-        b'A'..=b'Z' => Some((remainder * 100 + u32::from(byte - b'A') + 10) % 97),
-        _ => None,
-    });
-    remainder == Some(1)
+    let rotated = characters[4..].iter().chain(&characters[..4]).copied();
+    characters.iter().all(u8::is_ascii_alphanumeric) && mod_97(rotated) == 1
 }
 
 #[cfg(test)]
