@@ -34,6 +34,8 @@ impl Found {
 /// Reused by [`settle`].
 #[derive(Default)]
 pub(super) struct Buffers {
+    /// Rules with a pair that have a hit.
+    paired: Vec<u16>,
     partners: Vec<(u32, u32)>,
     keep: Vec<bool>,
 }
@@ -46,16 +48,17 @@ pub(super) fn settle(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut B
 }
 
 fn raise_pairs(rules: &[Compiled], found: &mut [Found], buffers: &mut Buffers) {
-    for (index, compiled) in rules.iter().enumerate() {
-        let Some(pair) = &compiled.pair else { continue };
-        if !found.iter().any(|hit| usize::from(hit.rule) == index) {
-            continue;
-        }
+    buffers.paired.clear();
+    buffers.paired.extend(found.iter().map(|hit| hit.rule).filter(|&rule| rules[usize::from(rule)].pair.is_some()));
+    buffers.paired.sort_unstable();
+    buffers.paired.dedup();
+    for &rule in &buffers.paired {
+        let pair = rules[usize::from(rule)].pair.as_ref().expect("it was chosen so");
         let partners = found.iter().filter(|hit| hit.rule == pair.with && hit.confidence.is_reported());
         buffers.partners.clear();
         buffers.partners.extend(partners.map(|hit| (hit.start, hit.end)));
         // Hits of one rule do not overlap, so their ends are in order too.
-        for hit in found.iter_mut().filter(|hit| usize::from(hit.rule) == index && hit.confidence.is_reported()) {
+        for hit in found.iter_mut().filter(|hit| hit.rule == rule && hit.confidence.is_reported()) {
             let next = buffers.partners.partition_point(|&(_, end)| end.saturating_add(pair.within_bytes) < hit.start);
             let near = buffers
                 .partners
