@@ -52,6 +52,17 @@ impl Task {
             Task::Injection => &["benign", "benign_system_prompt"],
         }
     }
+
+    /// Share of the texts without anything that may be flagged, unless another is asked for. Wording is told from wording
+    /// less surely than values by their form. Of personal data all may be: texts that are harmless hold addresses and
+    /// dates too, so that their share says more of the corpus than of the rules.
+    pub fn fpr_max(self) -> f64 {
+        match self {
+            Task::Secret => 0.001,
+            Task::Pii => 1.0,
+            Task::Injection => 0.01,
+        }
+    }
 }
 
 /// What is evaluated, and how its labels are read.
@@ -398,7 +409,7 @@ impl Evaluation {
     }
 }
 
-/// A file at the threshold that does best on all the others.
+/// A file at the threshold that was chosen on all the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     pub file: String,
@@ -412,28 +423,42 @@ pub struct LeftOut {
 const THRESHOLDS_PERMILLE: std::ops::RangeInclusive<u16> = 1..=19;
 const THRESHOLD_STEP_PERMILLE: u16 = 50;
 
-/// Leaves out one file after the other: the threshold is chosen by F1 on the rest and tried on it. The one number that
-/// could be fitted to a corpus is so measured on files that it was not fitted to; the rules themselves stay as they are.
-pub fn left_out(evaluation: &Evaluation) -> Vec<LeftOut> {
+/// Leaves out one file after the other: the threshold is chosen on the rest, as an operator would ([`threshold_for`]), and
+/// tried on it. The one number that could be fitted to a corpus is so measured on files that it was not fitted to; the
+/// rules themselves stay as they are.
+pub fn left_out(evaluation: &Evaluation, fpr_max: f64) -> Vec<LeftOut> {
     let files = &evaluation.files;
-    let of_others = |index: usize, threshold| {
-        let others = files.iter().enumerate().filter(move |(other, _)| *other != index);
-        Outcomes::at(others.flat_map(|(_, file)| &file.outcomes), threshold)
-    };
-    let best = |index: usize| {
-        let thresholds = THRESHOLDS_PERMILLE.map(|step| step * THRESHOLD_STEP_PERMILLE);
-        let scored = thresholds.map(|threshold| (of_others(index, threshold).f1().unwrap_or_default(), threshold));
-        // Of equals the one nearest to what weir uses.
-        let near = |threshold: u16| threshold.abs_diff(REPORT_CONFIDENCE_PERMILLE);
-        let best = scored.max_by(|a, b| a.0.total_cmp(&b.0).then(near(b.1).cmp(&near(a.1))));
-        best.map_or(REPORT_CONFIDENCE_PERMILLE, |(_, threshold)| threshold)
-    };
     let one = |(index, file): (usize, &File)| {
-        let threshold_permille = best(index);
-        let outcomes = Outcomes::at(&file.outcomes, threshold_permille);
-        LeftOut { file: file.name.clone(), threshold_permille, outcomes, others: of_others(index, threshold_permille) }
+        let others =
+            || files.iter().enumerate().filter(|(other, _)| *other != index).flat_map(|(_, file)| &file.outcomes);
+        let threshold_permille = threshold_for(others, fpr_max);
+        LeftOut {
+            file: file.name.clone(),
+            threshold_permille,
+            outcomes: Outcomes::at(&file.outcomes, threshold_permille),
+            others: Outcomes::at(others(), threshold_permille),
+        }
     };
     files.iter().enumerate().map(one).collect()
+}
+
+/// The threshold that does best by F1 of those that flag no more of the texts without anything than may be; where all
+/// flag more, the one that flags least. F1 alone would buy a few finds with any number of false alarms, as long as the
+/// corpus is short of texts without anything; in traffic nearly all texts are such.
+fn threshold_for<'a, I>(outcomes: impl Fn() -> I, fpr_max: f64) -> u16
+where
+    I: Iterator<Item = &'a Outcome>,
+{
+    let excess = |of: &Outcomes| (of.false_alarm_rate().unwrap_or_default() - fpr_max).max(0.0);
+    // Of equals the one nearest to what weir uses.
+    let near = |threshold: u16| threshold.abs_diff(REPORT_CONFIDENCE_PERMILLE);
+    let thresholds = THRESHOLDS_PERMILLE.map(|step| step * THRESHOLD_STEP_PERMILLE);
+    let scored = thresholds.map(|threshold| (Outcomes::at(outcomes(), threshold), threshold));
+    let best = scored.min_by(|(a, at_a), (b, at_b)| {
+        let by_f1 = b.f1().unwrap_or_default().total_cmp(&a.f1().unwrap_or_default());
+        excess(a).total_cmp(&excess(b)).then(by_f1).then(near(*at_a).cmp(&near(*at_b)))
+    });
+    best.map_or(REPORT_CONFIDENCE_PERMILLE, |(_, threshold)| threshold)
 }
 
 #[cfg(test)]

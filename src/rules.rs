@@ -177,6 +177,12 @@ closed_set! {
         SomeDigit = 141 "some_digit",
         CardRare = 142 "card_rare",
         Ipv4Host = 143 "ipv4_host",
+        Base58Key = 144 "base58_key",
+        MatrixCrc = 145 "matrix_crc",
+        GitlabCrc = 146 "gitlab_crc",
+        GrafanaCrc = 147 "grafana_crc",
+        NkeyCrc = 148 "nkey_crc",
+        SentryClaim = 149 "sentry_claim",
     }
 }
 

@@ -81,10 +81,24 @@ fn a_left_out_file_has_the_threshold_of_the_others() {
     let strict = file("strict", vec![outcome(true, 900), outcome(false, 700)]);
     let lax = file("lax", vec![outcome(true, 300), outcome(false, 100)]);
     let done = Evaluation { files: vec![strict, lax], ..Evaluation::default() };
-    let [first, second] = left_out(&done).try_into().unwrap();
+    let [first, second] = left_out(&done, 0.001).try_into().unwrap();
     assert_eq!((first.threshold_permille, second.threshold_permille), (300, 750));
     assert_eq!((first.outcomes.found, first.outcomes.flagged), (1, 1), "what does for `lax` lets the false one in");
     assert_eq!((second.outcomes.found, second.outcomes.flagged), (0, 0));
+}
+
+/// Three finds for one false alarm are the better F1, and too dear where one text in a hundred may be flagged.
+#[test]
+fn a_threshold_keeps_to_the_false_alarms_that_may_be() {
+    let outcome = |is_positive, permille| Outcome { is_positive, is_text: true, permille: Some(permille) };
+    let found = [900, 900, 400, 400, 400].map(|permille| outcome(true, permille));
+    let flagged = [400, 200, 200, 200].map(|permille| outcome(false, permille));
+    let outcomes = [&found[..], &flagged[..]].concat();
+    for (fpr_max, expected) in [(1.0, 400), (0.25, 400), (0.01, 500), (0.0, 500)] {
+        assert_eq!(threshold_for(|| outcomes.iter(), fpr_max), expected, "{fpr_max}");
+    }
+    let hopeless = [outcome(false, 980), outcome(false, 300), outcome(true, 900)];
+    assert_eq!(threshold_for(|| hopeless.iter(), 0.01), 500, "all flag too much: of those that flag least the best");
 }
 
 #[test]

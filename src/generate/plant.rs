@@ -60,10 +60,10 @@ fn aws_key_pair(random: &mut Random) -> Planted {
     Planted { value, sentence }
 }
 
-/// A connection string; the password is what must not get out.
+/// An address with a password in it, which is what must not get out. No rule of its own knows servers of files.
 fn url_password(random: &mut Random) -> Planted {
     let value = random.string(BASE62, 18);
-    let sentence = format!(" The report reads postgres://ledger:{value}@db.harbour.internal/ledger every hour.");
+    let sentence = format!(" The report reads sftp://ledger:{value}@files.harbour.internal/ledger every hour.");
     Planted { value, sentence }
 }
 

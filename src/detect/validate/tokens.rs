@@ -4,22 +4,7 @@
 
 use serde::Deserialize;
 
-/// CRC-32 (reflected, polynomial 0xEDB88320), one entry a byte.
-const CRC_TABLE: [u32; 256] = {
-    let mut table = [0u32; 256];
-    let mut index = 0;
-    while index < 256 {
-        let mut crc = index as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
-            bit += 1;
-        }
-        table[index] = crc;
-        index += 1;
-    }
-    table
-};
+const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -27,44 +12,104 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// base 62.
 pub(super) fn github_crc(value: &str) -> bool {
     let Some((_, body)) = value.split_once('_') else { return false };
-    let Some((random, checksum)) = body.len().checked_sub(6).and_then(|at| body.split_at_checked(at)) else {
+    let parts = body.len().checked_sub(6).and_then(|at| body.split_at_checked(at));
+    parts.is_some_and(|(random, checksum)| is_crc(random, checksum, BASE62))
+}
+
+/// Matrix' tokens, of Synapse and of its authentication service: behind the last `_` the CRC-32 of all before it, in six
+/// digits of base 62.
+pub(super) fn matrix_crc(value: &str) -> bool {
+    value.rsplit_once('_').is_some_and(|(base, checksum)| checksum.len() == 6 && is_crc(base, checksum, BASE62))
+}
+
+/// GitLab's routable tokens: a payload in base64url, the version (from the second format on), and the length of the payload
+/// in two digits of base 36; then the CRC-32 of all that in seven.
+pub(super) fn gitlab_crc(value: &str) -> bool {
+    let Some((base, checksum)) = value.len().checked_sub(7).and_then(|at| value.split_at_checked(at)) else {
         return false;
     };
-    let mut crc =
-        random.bytes().fold(u32::MAX, |crc, byte| CRC_TABLE[usize::from(crc as u8 ^ byte)] ^ crc >> 8) ^ u32::MAX;
-    checksum.bytes().rev().all(|byte| {
-        let expected = BASE62[(crc % 62) as usize];
-        crc /= 62;
-        byte == expected
+    base.contains('.') && is_crc(base, checksum, BASE36)
+}
+
+/// Grafana's tokens of service accounts: behind the last `_` the CRC-32 of all before it, its bytes from the lowest, in
+/// hexadecimal digits.
+pub(super) fn grafana_crc(value: &str) -> bool {
+    value.rsplit_once('_').is_some_and(|(base, checksum)| {
+        let crc = crc32fast::hash(base.as_bytes()).swap_bytes();
+        checksum.len() == 8 && u32::from_str_radix(checksum, 16) == Ok(crc)
     })
 }
 
-/// The first segment of a JSON web token is an object in base64url that names an algorithm.
+/// Whether digits of some base write the CRC-32 of a text, with zeros in front.
+fn is_crc<const BASE: usize>(text: &str, checksum: &str, digits: &[u8; BASE]) -> bool {
+    let mut crc = crc32fast::hash(text.as_bytes()) as usize;
+    let is_written = checksum.bytes().rev().all(|byte| {
+        let expected = digits[crc % BASE];
+        crc /= BASE;
+        byte == expected
+    });
+    is_written && crc == 0
+}
+
+/// Seeds of NATS: 36 bytes in base 32, of which the last two are the CRC-16 (polynomial 0x1021, from 0) of the others,
+/// the lower first.
+pub(super) fn nkey_crc(value: &str) -> bool {
+    let bytes = unpacked(value, 5, |byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'2'..=b'7' => Some(byte - b'2' + 26),
+        _ => None,
+    });
+    let Some((key, checksum)) = bytes.as_deref().and_then(<[u8]>::split_last_chunk) else { return false };
+    let crc = key.iter().fold(0u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| crc << 1 ^ if crc >> 15 == 1 { 0x1021 } else { 0 })
+    });
+    crc == u16::from_le_bytes(*checksum)
+}
+
+/// Sentry's tokens of organisations: between the prefix and the random part a claim in base64 that names the organisation
+/// and when it was made.
+pub(super) fn sentry_claim(value: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Claim {
+        iat: f64,
+        org: String,
+    }
+    let claim = value.split_once('_').and_then(|(_, rest)| rest.rsplit_once('_')).map(|(claim, _)| claim);
+    let json = claim.and_then(|claim| base64(claim.trim_end_matches('=')));
+    let claim = json.and_then(|json| serde_json::from_slice::<Claim>(&json).ok());
+    claim.is_some_and(|claim| claim.iat > 0.0 && !claim.org.is_empty())
+}
+
+/// The first segment of a JSON web token is an object in base64 that names an algorithm.
 pub(super) fn jwt_header(value: &str) -> bool {
     #[derive(Deserialize)]
     struct Header {
         alg: String,
     }
     let Some((header, _)) = value.split_once('.') else { return false };
-    let Some(json) = base64url(header) else { return false };
+    let Some(json) = base64(header) else { return false };
     serde_json::from_slice::<Header>(&json).is_ok_and(|header| !header.alg.is_empty())
 }
 
-/// Decodes base64url without padding; `None` when it is none.
-fn base64url(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
+/// Decodes base64 of either alphabet, without padding; `None` when it is none.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    unpacked(text, 6, |byte| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    })
+}
+
+/// The bytes that digits of so many bits write; bits that fill no byte are let go.
+fn unpacked(text: &str, digit_bits: u32, digit: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
     let (mut bits, mut held) = (0u32, 0u32);
     for byte in text.bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        held += 6;
+        bits = bits << digit_bits | u32::from(digit(byte)?);
+        held += digit_bits;
         if held >= 8 {
             held -= 8;
             out.push((bits >> held) as u8);
@@ -121,6 +166,42 @@ mod tests {
         assert!(!github_crc("ghp_"));
         assert!(!github_crc("ghp_é"));
         assert!(!github_crc("nothing"));
+    }
+
+    /// Made by another implementation of what the vendors' sources say; and each with one character changed.
+    #[test]
+    fn tokens_carry_their_own_proof() {
+        type Check = fn(&str) -> bool;
+        let table: &[(Check, &str)] = &[
+            (matrix_crc, "mat_WiL9dv4wtfUQ1VQ3OZRkt4aQng5VP2_1bDecR"),
+            (matrix_crc, "syt_bGVkZ2VyYm90_fqXZZLTtrKieNQrCIuis_3FXIvN"),
+            (gitlab_crc, "glpat-tXDHCs77EeND_Ni7kaOyXW86MQp1OjRmMgk.01.0z1nivzg9"),
+            (gitlab_crc, "glpat-sy-7DaGPrIxg1ox2b5vJjWM6MQpvOjEKcDoyYQp1OjFiEQ.1a0ip3plz"),
+            (grafana_crc, "glsa_4GjUQg1AoeaSYeUXzENOjqnMD8v0OmeH_36b7e5c8"),
+            (nkey_crc, "SUAA6EDX7SNSJQT7KB6G5I5YCSGV27OJPR56TL4BM6P65YAUZDDA3ZD3WY"),
+            (nkey_crc, "SOAO6VQJR2BF5BLCSZMJIUU6M5QOLVDZVRWTGAVOSCLR2DQBMBOJS4KNIQ"),
+        ];
+        for (check, token) in table {
+            assert!(check(token), "{token}");
+            for at in [6, token.len() - 3] {
+                let other = if token.as_bytes()[at] == b'2' { "3" } else { "2" };
+                let changed = [&token[..at], other, &token[at + 1..]].concat();
+                assert!(!check(&changed), "{changed}");
+            }
+            assert!(!check(""));
+            assert!(!check("é"));
+            assert!(!check("_é"));
+        }
+    }
+
+    #[test]
+    fn claims_of_tokens() {
+        // {"iat":1764490000.25,"url":"https://sentry.io","org":"acme"}, and without `org`.
+        let claim = "eyJpYXQiOjE3NjQ0OTAwMDAuMjUsInVybCI6Imh0dHBzOi8vc2VudHJ5LmlvIiwib3JnIjoiYWNtZSJ9";
+        assert!(sentry_claim(&format!("sntrys_{claim}_KvsYFJGufE0w6HjwXmDMwmctuUHtirNLU09X0fmnR7n")));
+        assert!(!sentry_claim("sntrys_eyJpYXQiOjE3NjQ0OTAwMDAuMjV9_KvsYFJGufE0w6HjwXmDMwmctuUHtirNLU09X0fmnR7n"));
+        assert!(!sentry_claim("sntrys_eyJ_x"));
+        assert!(!sentry_claim("é"));
     }
 
     #[test]
