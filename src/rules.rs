@@ -177,6 +177,8 @@ closed_set! {
         SomeDigit = 141 "some_digit",
         CardRare = 142 "card_rare",
         Ipv4Host = 143 "ipv4_host",
+        Email = 144 "email",
+        EmailOfPerson = 145 "email_of_person",
     }
 }
 

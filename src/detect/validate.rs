@@ -6,6 +6,7 @@ mod asia;
 mod checksum;
 mod crypto;
 mod dates;
+mod email;
 mod europe;
 mod europe_east;
 mod iban;
@@ -194,6 +195,8 @@ pub(super) fn holds(validator: Validator, candidate: &Candidate<'_>) -> bool {
         Validator::SomeDigit => numbers::some_digit(value),
         Validator::CardRare => numbers::card_rare(candidate),
         Validator::Ipv4Host => numbers::ipv4_host(candidate),
+        Validator::Email => email::email(candidate),
+        Validator::EmailOfPerson => email::email_of_person(candidate),
     }
 }
 
