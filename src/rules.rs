@@ -329,6 +329,11 @@ impl Rule {
             && (self.roles.is_empty() || self.roles.contains(&role))
     }
 
+    /// Whether a hit of such confidence is believed only since its value is all there is in its part.
+    pub fn is_lone(&self, confidence: Confidence) -> bool {
+        !self.confidence.is_reported() && self.alone == Some(confidence)
+    }
+
     /// Whether what it finds and how sure it is of it is what its own pack says, by which its examples were written.
     pub fn finds_as_written(&self) -> bool {
         let matters = |key: &&str| ["confidence", "context", "stop_words", "allow"].contains(key);

@@ -379,7 +379,7 @@ impl Walk<'_> {
             above.derived.add_layers(range, &mut own);
             let compiled = &self.rules[usize::from(hit.rule)];
             // That a value stands alone says something of a text that somebody sent, and nothing of one that was derived.
-            let is_alone = !compiled.rule.confidence.is_reported() && compiled.rule.alone == Some(hit.confidence);
+            let is_alone = compiled.rule.is_lone(hit.confidence);
             let believed = !own.is_empty() && !is_alone && compiled.proves.believes(layers);
             let fits = self.under.len() < limits::LAYERED_HITS_PER_PART
                 && self.values.len() + value.len() <= limits::EVENT_CEILING_BYTES;
