@@ -123,8 +123,7 @@ impl RuleScratch {
 impl Scanner {
     /// Compiles a catalogue.
     pub fn new(catalogue: &Catalogue) -> Result<Scanner, CompileError> {
-        let rules = catalogue.rules().iter().map(Compiled::new).collect::<Result<Vec<_>, _>>()?;
-        let rules = compile::with_pairs(rules);
+        let rules = compile::with_pairs(catalogue.rules().iter().map(Compiled::new).collect());
         let anchors = Anchors::new(&rules)?;
         let gates = Gates::new(&rules);
         Ok(Scanner { rules, anchors, gates, digest: catalogue.digest().to_string() })
@@ -238,7 +237,7 @@ impl Compiled {
     /// Searches the regions of a text; see the head of this file for what counts as a hit.
     fn search(&self, id: u16, text: &str, own: &mut RuleScratch, found: &mut Vec<Found>) {
         let RuleScratch { regions, cache, slots } = own;
-        let regex = self.regex();
+        let regex = &self.automata().regex;
         let cache = cache.get_or_insert_with(|| regex.create_cache());
         for &(start, end) in regions.iter() {
             let mut at = start;
@@ -275,7 +274,7 @@ impl Compiled {
         slots.resize(2 * (group + 1), None);
         // The match is known; within its bounds the same leftmost-first choice is made again, with captures.
         let input = Input::new(text).span(start..end).anchored(Anchored::Yes);
-        self.regex().search_slots_with(cache, &input, slots);
+        self.automata().regex.search_slots_with(cache, &input, slots);
         match (slots[2 * group], slots[2 * group + 1]) {
             (Some(from), Some(to)) if from < to => (from.get(), to.get()),
             _ => (start, end),

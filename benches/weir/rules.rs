@@ -22,10 +22,17 @@ pub fn catalogue(times: usize) -> Catalogue {
     catalogue
 }
 
-/// JSON is YAML too.
+/// JSON is YAML too, but for control characters, which it need not escape.
 fn pack(catalogue: &Catalogue, copy: usize) -> String {
     let rules: Vec<Value> = catalogue.rules().iter().map(|rule| copied(rule, copy)).collect();
-    json!({ "rules": rules }).to_string()
+    let json = json!({ "rules": rules }).to_string();
+    json.chars().fold(String::with_capacity(json.len()), |mut yaml, character| {
+        match character {
+            '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => yaml += &format!("\\u{:04x}", character as u32),
+            _ => yaml.push(character),
+        }
+        yaml
+    })
 }
 
 fn copied(rule: &Rule, copy: usize) -> Value {

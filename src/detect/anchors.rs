@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn lanes_find_what_one_run_finds() {
         let catalogue = Catalogue::built_in();
-        let rules: Vec<Compiled> = catalogue.rules().iter().map(|rule| Compiled::new(rule).unwrap()).collect();
+        let rules: Vec<Compiled> = catalogue.rules().iter().map(Compiled::new).collect();
         let anchors = Anchors::new(&rules).unwrap();
         let words: Vec<String> = rules
             .iter()

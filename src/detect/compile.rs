@@ -13,11 +13,9 @@ use std::sync::OnceLock;
 /// Memory of one rule's lazy automaton, forwards and as much backwards.
 const AUTOMATON_MAX_BYTES: usize = 256 << 10;
 
-/// A rule that cannot be compiled.
+/// Rules that cannot be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    #[error("{file}: the words of rule `{rule}` are too many to compile ({reason}); shorten or drop some")]
-    Words { file: String, rule: String, reason: String },
     #[error("the anchors of all rules are too many to compile ({0}); shorten or drop some")]
     Anchors(String),
 }
@@ -25,13 +23,18 @@ pub enum CompileError {
 /// A rule as compiled.
 pub(super) struct Compiled {
     pub rule: Rule,
-    regex: OnceLock<meta::Regex>,
-    pub stop_words: Option<AhoCorasick>,
-    pub context_words: Option<AhoCorasick>,
+    automata: OnceLock<Automata>,
     /// One bit for each direction and role that the rule looks at.
     pub applies: u16,
     pub pair: Option<Paired>,
     pub proves: Proves,
+}
+
+/// What a rule is tried with.
+pub(super) struct Automata {
+    pub regex: meta::Regex,
+    pub stop_words: Option<AhoCorasick>,
+    pub context_words: Option<AhoCorasick>,
 }
 
 /// What a rule says when its pair is near.
@@ -43,38 +46,40 @@ pub(super) struct Paired {
 }
 
 impl Compiled {
-    pub fn new(rule: &Rule) -> Result<Compiled, CompileError> {
-        let failed =
-            |reason: String| CompileError::Words { file: rule.file.clone(), rule: rule.info.id.clone(), reason };
-        let words = |words: &[String]| -> Result<Option<AhoCorasick>, CompileError> {
-            if words.is_empty() {
-                return Ok(None);
-            }
-            let built = AhoCorasick::builder().ascii_case_insensitive(true).build(words);
-            built.map(Some).map_err(|error| failed(error.to_string()))
-        };
-        Ok(Compiled {
-            regex: OnceLock::new(),
-            stop_words: words(&rule.stop_words)?,
-            context_words: context::searcher(rule.context.as_ref().map_or(&[], |context| &context.words))
-                .map_err(|error| failed(error.to_string()))?,
+    pub fn new(rule: &Rule) -> Compiled {
+        Compiled {
+            automata: OnceLock::new(),
             applies: applies(rule),
             pair: None,
             proves: Proves::of(rule),
             rule: rule.clone(),
-        })
+        }
     }
 
-    /// The pattern as an automaton. It is built when the rule first has a candidate: most rules of a process never do,
-    /// and to build all would take longer than everything else at its start.
-    pub fn regex(&self) -> &meta::Regex {
-        self.regex.get_or_init(|| {
-            let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES).nfa_size_limit(None);
-            let built = meta::Builder::new().configure(config).build_from_hir(&self.rule.shape.hir);
-            built.expect("the size of its pattern was bounded when it was resolved")
-        })
+    /// The automata of the rule. They are built when it first has a candidate: most rules of a process never do, and to
+    /// build all would take longer than everything else at its start.
+    pub fn automata(&self) -> &Automata {
+        self.automata.get_or_init(|| Automata::of(&self.rule))
     }
 }
+
+impl Automata {
+    fn of(rule: &Rule) -> Automata {
+        let config = meta::Config::new().hybrid_cache_capacity(AUTOMATON_MAX_BYTES).nfa_size_limit(None);
+        let regex = meta::Builder::new().configure(config).build_from_hir(&rule.shape.hir);
+        let stop_words = (!rule.stop_words.is_empty())
+            .then(|| AhoCorasick::builder().ascii_case_insensitive(true).build(&rule.stop_words));
+        let context_words = rule.context.as_ref().map_or(Ok(None), |context| context::searcher(&context.words));
+        Automata {
+            regex: regex.expect("the size of its pattern was bounded when it was resolved"),
+            stop_words: stop_words.transpose().expect(WORDS_FIT),
+            context_words: context_words.expect(WORDS_FIT),
+        }
+    }
+}
+
+/// Two thousand million states would have to be too few.
+const WORDS_FIT: &str = "a file that could be read has fewer words than an automaton can hold";
 
 /// Links each rule to the one that it pairs with.
 pub(super) fn with_pairs(mut rules: Vec<Compiled>) -> Vec<Compiled> {

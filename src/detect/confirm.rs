@@ -20,11 +20,11 @@ pub(super) fn confirm(
     whole: (usize, usize),
     value: (usize, usize),
 ) -> Option<Confidence> {
-    let rule = &compiled.rule;
+    let (rule, automata) = (&compiled.rule, compiled.automata());
     let candidate = Candidate { text, start: value.0, end: value.1 };
     let fails = rule.validators.iter().any(|&validator| !validate::holds(validator, &candidate))
         || rule.entropy_min.is_some_and(|least| entropy::bits_per_byte(candidate.value().as_bytes()) < least)
-        || compiled.stop_words.as_ref().is_some_and(|words| words.is_match(candidate.value()));
+        || automata.stop_words.as_ref().is_some_and(|words| words.is_match(candidate.value()));
     if fails {
         return None;
     }
@@ -35,7 +35,7 @@ pub(super) fn confirm(
     {
         confidence = alone;
     }
-    if let (Some(context), Some(words)) = (&rule.context, &compiled.context_words)
+    if let (Some(context), Some(words)) = (&rule.context, &automata.context_words)
         && context.confidence > confidence
         && context::near(words, text, whole, value)
     {
