@@ -40,10 +40,12 @@ mod layers;
 pub mod naive;
 mod normalise;
 mod settle;
+mod sieve;
 mod stretches;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod words;
 mod work;
 
 use crate::limits;
@@ -58,6 +60,7 @@ use regex_automata::meta;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use settle::Found;
+use words::{WordAt, Words};
 
 const _: () = assert!(limits::EVENT_CEILING_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
 
@@ -89,6 +92,8 @@ pub struct Scratch {
     /// Of the part at hand.
     stretches: Vec<(usize, usize)>,
     longest_stretch_bytes: usize,
+    digits: usize,
+    words: Vec<WordAt>,
     gates: gates::GateScratch,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
@@ -124,8 +129,9 @@ impl Scanner {
     /// Compiles a catalogue.
     pub fn new(catalogue: &Catalogue) -> Result<Scanner, CompileError> {
         let rules = compile::with_pairs(catalogue.rules().iter().map(Compiled::new).collect());
-        let anchors = Anchors::new(&rules)?;
-        let gates = Gates::new(&rules);
+        let words = Words::of(&rules);
+        let anchors = Anchors::new(&rules, &words)?;
+        let gates = Gates::new(&rules, words);
         Ok(Scanner { rules, anchors, gates, digest: catalogue.digest().to_string() })
     }
 
@@ -212,7 +218,8 @@ impl Scanner {
         scratch.marks.clear();
         stretches::find(text, &mut scratch.stretches);
         scratch.longest_stretch_bytes = stretches::longest_bytes(&scratch.stretches);
-        self.anchors.mark(text, applies, &self.rules, scratch);
+        scratch.digits = gates::count_digits(text.as_bytes());
+        self.anchors.mark(text, applies, &self.rules, self.gates.wants_words(scratch.digits), scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
         let Scratch { rules, touched, found, cached, .. } = scratch;
         for rule in touched.drain(..) {

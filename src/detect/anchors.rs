@@ -1,4 +1,5 @@
-//! The prefilter: every literal of every rule in one automaton, run once over each part.
+//! The prefilter: every literal of every rule in one automaton, run once over each part. The words that rules for numbers
+//! need near by are among them.
 //!
 //! Overlapping occurrences count, since a literal may begin inside another. The automaton ignores ASCII case for
 //! all; where case matters the bytes are compared when it reports. It decides nothing: it marks windows.
@@ -9,7 +10,8 @@
 
 use super::compile::{CompileError, Compiled};
 use super::layers::{Mark, makes_known, spread};
-use super::{RuleScratch, Scratch, stretches};
+use super::words::{WordAt, Words};
+use super::{RuleScratch, Scratch, context, stretches};
 use crate::rules::Trigger;
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, MatchKind, dfa, nfa};
@@ -45,9 +47,12 @@ enum Engine {
 }
 
 /// A literal of some rules.
+#[derive(Default)]
 struct Literal {
     bytes: usize,
     owners: Vec<Owner>,
+    /// The number of the word that it is.
+    word: Option<usize>,
 }
 
 /// A rule that waits for a literal.
@@ -73,8 +78,8 @@ pub(super) struct Occurrence {
 pub(super) type Lanes = [Vec<Occurrence>; LANES];
 
 impl Anchors {
-    pub fn new(rules: &[Compiled]) -> Result<Anchors, CompileError> {
-        let mut by_literal: BTreeMap<String, Vec<Owner>> = BTreeMap::new();
+    pub fn new(rules: &[Compiled], words: &Words) -> Result<Anchors, CompileError> {
+        let mut by_literal: BTreeMap<String, Literal> = BTreeMap::new();
         for (index, compiled) in rules.iter().enumerate() {
             let rule = &compiled.rule;
             let Trigger::Anchors(anchors) = &rule.trigger else { continue };
@@ -83,34 +88,36 @@ impl Anchors {
                     let exact = (!rule.ignore_case).then(|| anchor.as_bytes().into());
                     let (longest_bytes, lead_bytes) = (rule.shape.longest_bytes, rule.lead_bytes);
                     let owner = Owner { rule: index as u16, exact, turned, longest_bytes, lead_bytes };
-                    by_literal.entry(anchor.to_ascii_lowercase()).or_default().push(owner);
+                    by_literal.entry(anchor.to_ascii_lowercase()).or_default().owners.push(owner);
                 }
             }
         }
+        for (word, spelling) in words.spellings.iter().enumerate() {
+            by_literal.entry(spelling.clone()).or_default().word = Some(word);
+        }
         let engine = Engine::new(&by_literal).map_err(|error| CompileError::Anchors(error.to_string()))?;
         let reach_bytes = by_literal.keys().map(|literal| literal.len() - 1).max().unwrap_or(0);
-        let literals = by_literal.into_iter().map(|(text, owners)| Literal { bytes: text.len(), owners }).collect();
+        let literals = by_literal.into_iter().map(|(text, literal)| Literal { bytes: text.len(), ..literal }).collect();
         Ok(Anchors { engine, literals, reach_bytes })
     }
 
-    /// Marks the windows of every rule whose literal is in the text.
-    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
+    /// Marks the windows of every rule whose literal is in the text and, if they are wanted, notes the words.
+    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], wants_words: bool, scratch: &mut Scratch) {
         let mut lanes = std::mem::take(&mut scratch.lanes);
-        self.each(text, &mut lanes, |start, end, owner| {
-            let rule = &rules[usize::from(owner.rule)];
-            if rule.applies & applies != 0 {
-                mark(&mut scratch.marks, start, owner.turned, rule);
-                if owner.turned {
-                    return;
-                }
-                let (start, end) = window(text.len(), (start, end), owner);
-                let bytes_min = rule.rule.shape.token_min_bytes;
-                let may_hold = match owner.longest_bytes {
-                    None => stretches::allow_whole(scratch.longest_stretch_bytes, bytes_min),
-                    Some(_) => stretches::allow(&scratch.stretches, start..end, bytes_min),
-                };
-                if may_hold {
-                    touch(owner.rule, scratch).add_window(start, end);
+        scratch.words.clear();
+        self.each(text, &mut lanes, |start, end, literal| {
+            if let Some(word) = literal.word.filter(|_| wants_words)
+                && context::is_whole_word(text, start, end)
+            {
+                scratch.words.push(WordAt { start, end, word });
+            }
+            for owner in literal.owners_at(&text.as_bytes()[start..end]) {
+                let rule = &rules[usize::from(owner.rule)];
+                if rule.applies & applies != 0 {
+                    mark(&mut scratch.marks, start, owner.turned, rule);
+                    if !owner.turned {
+                        owner.open(rule, text.len(), (start, end), scratch);
+                    }
                 }
             }
         });
@@ -119,10 +126,12 @@ impl Anchors {
 
     /// Only the marks that [`Anchors::mark`] leaves.
     pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], marks: &mut Vec<Mark>) {
-        self.each(text, &mut Lanes::default(), |start, _, owner| {
-            let rule = &rules[usize::from(owner.rule)];
-            if rule.applies & applies != 0 {
-                mark(marks, start, owner.turned, rule);
+        self.each(text, &mut Lanes::default(), |start, end, literal| {
+            for owner in literal.owners_at(&text.as_bytes()[start..end]) {
+                let rule = &rules[usize::from(owner.rule)];
+                if rule.applies & applies != 0 {
+                    mark(marks, start, owner.turned, rule);
+                }
             }
         });
     }
@@ -130,29 +139,45 @@ impl Anchors {
     /// Marks only which rules' literals occur: for judging anchors against benign texts.
     pub fn rules_in(&self, text: &str) -> Vec<u16> {
         let mut found = Vec::new();
-        self.each(text, &mut Lanes::default(), |_, _, owner| {
-            if !owner.turned {
-                found.push(owner.rule);
-            }
+        self.each(text, &mut Lanes::default(), |start, end, literal| {
+            let owners = literal.owners_at(&text.as_bytes()[start..end]);
+            found.extend(owners.filter(|owner| !owner.turned).map(|owner| owner.rule));
         });
         found
     }
 
-    /// Calls a function with every occurrence, in the order of their ends, and each rule that waits for it.
-    fn each(&self, text: &str, lanes: &mut Lanes, mut found: impl FnMut(usize, usize, &Owner)) {
+    /// Calls a function with every occurrence of a literal, but for its case, in the order of their ends.
+    fn each(&self, text: &str, lanes: &mut Lanes, mut found: impl FnMut(usize, usize, &Literal)) {
         let text = text.as_bytes();
         for begun in (0..text.len()).step_by(PIECE_BYTES) {
             self.engine.run(text, begun..text.len().min(begun + PIECE_BYTES), self.reach_bytes, lanes);
             for occurrence in lanes.iter_mut().flat_map(|lane| lane.drain(..)) {
                 let literal = &self.literals[occurrence.literal as usize];
                 let end = occurrence.end as usize;
-                let start = end - literal.bytes;
-                for owner in &literal.owners {
-                    if owner.exact.as_ref().is_none_or(|exact| **exact == text[start..end]) {
-                        found(start, end, owner);
-                    }
-                }
+                found(end - literal.bytes, end, literal);
             }
+        }
+    }
+}
+
+impl Literal {
+    /// The rules that wait for it as it stands.
+    fn owners_at<'l>(&'l self, text: &'l [u8]) -> impl Iterator<Item = &'l Owner> {
+        self.owners.iter().filter(move |owner| owner.exact.as_ref().is_none_or(|exact| **exact == *text))
+    }
+}
+
+impl Owner {
+    /// Opens the window of the rule, if it may hold a match.
+    fn open(&self, rule: &Compiled, text_bytes: usize, place: (usize, usize), scratch: &mut Scratch) {
+        let (start, end) = window(text_bytes, place, self);
+        let bytes_min = rule.rule.shape.token_min_bytes;
+        let may_hold = match self.longest_bytes {
+            None => stretches::allow_whole(scratch.longest_stretch_bytes, bytes_min),
+            Some(_) => stretches::allow(&scratch.stretches, start..end, bytes_min),
+        };
+        if may_hold {
+            touch(self.rule, scratch).add_window(start, end);
         }
     }
 }
@@ -164,7 +189,7 @@ fn spellings(compiled: &Compiled, anchor: &str) -> impl Iterator<Item = (String,
 }
 
 impl Engine {
-    fn new(by_literal: &BTreeMap<String, Vec<Owner>>) -> Result<Engine, aho_corasick::BuildError> {
+    fn new(by_literal: &BTreeMap<String, Literal>) -> Result<Engine, aho_corasick::BuildError> {
         let bytes: usize = by_literal.keys().map(String::len).sum();
         // Without prefilters a state is special only if literals end in it.
         if by_literal.is_empty() {
@@ -281,7 +306,8 @@ mod tests {
     fn lanes_find_what_one_run_finds() {
         let catalogue = Catalogue::built_in();
         let rules: Vec<Compiled> = catalogue.rules().iter().map(Compiled::new).collect();
-        let anchors = Anchors::new(&rules).unwrap();
+        let context_words = Words::of(&rules);
+        let anchors = Anchors::new(&rules, &context_words).unwrap();
         let words: Vec<String> = rules
             .iter()
             .filter_map(|compiled| match &compiled.rule.trigger {
@@ -290,6 +316,7 @@ mod tests {
             })
             .flatten()
             .map(|(spelling, _)| spelling.to_ascii_lowercase())
+            .chain(context_words.spellings)
             .collect::<std::collections::BTreeSet<_>>()
             .into_iter()
             .collect();

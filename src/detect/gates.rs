@@ -1,40 +1,32 @@
 //! Gates for rules without a literal: an `@`, enough digits close together, or a long stretch of token characters.
 //!
 //! Rules that digits gate are many (every country numbers its people), so that what they cost must not grow with
-//! their number. They are looked for together, in two classes: those whose matches are numbers only, and those with letters.
+//! their number. They are looked for together, in classes: what a rule's matches are made of decides how long the runs
+//! are in which they may lie, and whether it needs a word near by decides where it is worth looking at all.
 //!
-//! 1. *Runs.* A match lies within neighbouring bytes each of which occurs in some match of the class, and, where letters are
+//! 1. *Words.* Rules that are sure of nothing without a word near by are looked for round such words only; the pass that
+//!    looks for literals has found them (`detect/words.rs`).
+//! 2. *Runs.* A match lies within neighbouring bytes each of which occurs in some match of the class, and, where letters are
 //!    among them, within the longest match of a digit. A run that is too short, or holds too few digits, is passed over.
 //!    Runs are looked for only if the text holds digits enough, which is one pass of vector instructions.
-//! 2. *Sieve.* Over what is left one automaton of all patterns of the class tells where matches end, and whose. A rule is
-//!    then searched no farther from there than its longest match.
-//! 3. *Context.* A rule that is not sure of anything without a word near by is passed over where none of its words stands
-//!    within reach: all words of all such rules are looked for once, and only round such ends.
+//! 3. *Sieve.* Over what is left one automaton of all patterns of the class tells where matches may end, and whose
+//!    (`detect/sieve.rs`). A rule is then searched no farther from there than its longest match, if one of its own words is near.
 //!
 //! Each step leaves out only what cannot become a hit: matches that are not confirmed have no part in what is found.
 
 use super::anchors::touch;
 use super::compile::Compiled;
+use super::sieve::{self, Sieve};
+use super::words::{WordAt, Words, needs_word};
 use super::{Scratch, context, stretches};
 use crate::rules::Trigger;
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex_automata::hybrid::dfa::{Cache, DFA, OverlappingState};
-use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::{Input, MatchKind};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::collections::BTreeMap;
-
-/// Memory of one class's lazy automaton, a thread.
-const SIEVE_MAX_BYTES: usize = 2 << 20;
-
-/// How much farther than asked words are looked for, so that they are not looked for at every number anew.
-const WORDS_AHEAD_BYTES: usize = 256;
-
-const CLASSES: usize = 2;
+use std::ops::Range;
 
 pub(super) struct Gates {
-    /// Rules that match numbers only, and rules whose matches hold letters too: their runs have little in common.
-    digits: [DigitGates; CLASSES],
+    /// Rules whose runs are looked for together.
+    digits: Vec<DigitGates>,
     words: Words,
     /// Rule and its longest match.
     at_sign: Vec<(u16, Option<usize>)>,
@@ -48,24 +40,43 @@ struct TokenGate {
     longest_bytes: usize,
 }
 
-/// Rules whose runs are looked for together.
+/// What tells the rules of one class from those of another. Their runs have nothing in common.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    needs_word: bool,
+    made_of: MadeOf,
+}
+
+/// What the matches of a rule are made of, beside digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum MadeOf {
+    /// No letters.
+    Signs,
+    /// Capitals, and the letters of hexadecimal digits: of prose their runs hold single words.
+    Capitals,
+    /// Letters, and no blanks: their runs are words.
+    Words,
+    /// Letters and blanks: all prose is a run.
+    Prose,
+}
+
+/// The rules of one class.
 struct DigitGates {
+    kind: Kind,
     /// What opens some of them.
     any: Run,
-    /// Whether matches hold letters: then runs are long, and only what is near a digit counts.
-    lettered: bool,
     longest_bytes: usize,
     rules: Vec<Gated>,
-    /// Of all patterns in the order of the rules; none when it cannot be built, and every rule is tried on every run.
-    sieve: Option<DFA>,
+    /// By word: whether one of the rules waits for it.
+    waits_for: Vec<bool>,
+    /// None when it cannot be built, and every rule is tried on every run.
+    sieve: Option<Sieve>,
 }
 
 /// A rule that digits gate.
 struct Gated {
     rule: u16,
     longest_bytes: usize,
-    /// Whether only a word near by makes its matches hits.
-    needs_word: bool,
     /// Whether a value that is all there is in a text needs no word.
     may_be_alone: bool,
 }
@@ -78,56 +89,39 @@ struct Run {
     digits_min: usize,
 }
 
-/// The context words of all rules that need one.
-struct Words {
-    automaton: Option<AhoCorasick>,
-    /// By word: the rules that have it.
-    owners: Vec<Vec<u16>>,
-    longest_bytes: usize,
-}
-
-/// What the gates need of the scratch.
-#[derive(Default)]
-pub(super) struct GateScratch {
-    caches: [Option<Cache>; CLASSES],
-    nearby: Nearby,
-}
-
-/// The whole words of a stretch of a text.
-#[derive(Default)]
-struct Nearby {
-    start: usize,
-    end: usize,
-    /// Start, end and number of each word, in the order of their ends.
-    words: Vec<(usize, usize, usize)>,
-}
+/// What the gates need of the scratch, by class.
+pub(super) type GateScratch = Vec<Option<sieve::Cache>>;
 
 impl Gates {
-    pub fn new(rules: &[Compiled]) -> Gates {
-        let [numbers, lettered] = [false, true].map(DigitGates::none);
-        let mut gates =
-            Gates { digits: [numbers, lettered], words: Words::of(rules), at_sign: Vec::new(), token: Vec::new() };
+    pub fn new(rules: &[Compiled], words: Words) -> Gates {
+        let mut gates = Gates { digits: Vec::new(), words, at_sign: Vec::new(), token: Vec::new() };
+        let mut classes: BTreeMap<Kind, DigitGates> = BTreeMap::new();
         for (index, compiled) in rules.iter().enumerate() {
-            let shape = &compiled.rule.shape;
+            let (rule, shape) = (index as u16, &compiled.rule.shape);
             match (&compiled.rule.trigger, shape.longest_bytes) {
-                (Trigger::AtSign, longest) => gates.at_sign.push((index as u16, longest)),
+                (Trigger::AtSign, longest) => gates.at_sign.push((rule, longest)),
                 (Trigger::Digits, longest) => {
                     let run = Run::of(&shape.hir, shape.digits_min.max(1));
-                    let mut letters = (b'A'..=b'Z').chain(b'a'..=b'z');
-                    let lettered = letters.any(|byte| run.holds[usize::from(byte)]);
-                    let gated = Gated::of(index, compiled, longest.unwrap_or(usize::MAX));
-                    gates.digits[usize::from(lettered)].add(gated, run);
+                    let kind = Kind { needs_word: needs_word(&compiled.rule), made_of: MadeOf::of(&run.holds) };
+                    let longest_bytes = longest.unwrap_or(usize::MAX);
+                    let gated = Gated { rule, longest_bytes, may_be_alone: compiled.rule.alone.is_some() };
+                    classes.entry(kind).or_insert_with(|| DigitGates::none(kind)).add(gated, run);
                 }
                 (Trigger::Token, longest) => gates.token.push(TokenGate {
-                    rule: index as u16,
+                    rule,
                     bytes_min: shape.token_min_bytes,
                     longest_bytes: longest.expect("it was resolved so"),
                 }),
                 (Trigger::Anchors(_), _) => {}
             }
         }
-        gates.digits.iter_mut().for_each(|gates| gates.sieve = sieve(&gates.rules, rules));
+        gates.digits = classes.into_values().map(|class| class.finished(rules, &gates.words)).collect();
         gates
+    }
+
+    /// Whether the words that rules need are worth looking for in a text of so many digits.
+    pub fn wants_words(&self, digits: usize) -> bool {
+        self.digits.iter().any(|class| class.kind.needs_word && class.any.digits_min <= digits)
     }
 
     /// Marks the windows of every rule whose gate opens.
@@ -140,48 +134,43 @@ impl Gates {
         for gate in self.token.iter().filter(|gate| rules[usize::from(gate.rule)].applies & applies != 0) {
             gate.mark(text.len(), scratch);
         }
-        if self.digits.iter().all(|gates| gates.rules.is_empty()) {
-            return;
-        }
-        let total = count_digits(text.as_bytes());
-        let mut own = std::mem::take(&mut scratch.gates);
-        for (gates, cache) in self.digits.iter().zip(&mut own.caches) {
-            if total < gates.any.digits_min {
-                continue;
-            }
-            own.nearby = Nearby { start: 0, end: 0, ..std::mem::take(&mut own.nearby) };
+        let mut caches = std::mem::take(&mut scratch.gates);
+        caches.resize_with(self.digits.len(), || None);
+        let (words, digits) = (std::mem::take(&mut scratch.words), scratch.digits);
+        let open = |(class, _): &(&DigitGates, _)| class.any.digits_min <= digits;
+        for (class, cache) in self.digits.iter().zip(&mut caches).filter(open) {
             let mut marked = |gated: &Gated, start: usize, end: usize| {
                 let wanted = rules[usize::from(gated.rule)].applies & applies != 0;
-                if wanted && self.may_be_hit(gates, gated, text, (start, end), &mut own.nearby) {
+                if wanted && self.may_be_hit(class, gated, text, (start, end), &words) {
                     touch(gated.rule, scratch).add_window(start, end);
                 }
             };
-            gates.each_run(text.as_bytes(), &mut |start, end| gates.each_end(text, (start, end), cache, &mut marked));
+            class.each_span(text, &words, |span| {
+                let mut run = |start, end| class.each_end(text, (start, end), cache, &mut marked);
+                class.each_run(text.as_bytes(), span, &mut run);
+            });
         }
-        scratch.gates = own;
+        (scratch.gates, scratch.words) = (caches, words);
     }
 
     /// Whether a match within a window can be a hit, as far as words near by decide it.
     fn may_be_hit(
         &self,
-        gates: &DigitGates,
+        class: &DigitGates,
         gated: &Gated,
         text: &str,
         (start, end): (usize, usize),
-        nearby: &mut Nearby,
+        words: &[WordAt],
     ) -> bool {
         // Without a sieve a window is a whole run, of which words near its end say nothing.
-        let decided = gates.sieve.is_none() || !gated.needs_word;
+        let decided = class.sieve.is_none() || !class.kind.needs_word;
         if decided || gated.may_be_alone && text.len() <= context::ALONE_MAX_BYTES {
             return true;
         }
-        // By the longest match of all rules, so that places that are asked for one after the other come in order.
-        let from = end.saturating_sub(gates.longest_bytes.saturating_add(context::REACH_BYTES));
-        let to = text.len().min(end + context::REACH_BYTES);
-        self.words.look(text, from, to, nearby);
-        nearby.has(start.saturating_sub(context::REACH_BYTES), to, |word| {
-            self.words.owners[word].binary_search(&gated.rule).is_ok()
-        })
+        let (from, to) = (start.saturating_sub(context::REACH_BYTES), end + context::REACH_BYTES);
+        let first = words.partition_point(|word| word.end <= from);
+        let near = words[first..].iter().take_while(|word| word.end <= to);
+        near.into_iter().any(|word| word.start >= from && self.words.waits(gated.rule, word.word))
     }
 }
 
@@ -195,7 +184,7 @@ fn mark_at_signs(text: &str, rule: u16, longest_bytes: Option<usize>, scratch: &
     }
 }
 
-fn count_digits(text: &[u8]) -> usize {
+pub(super) fn count_digits(text: &[u8]) -> usize {
     // Counts of so few bytes fit the width of the vector's lanes.
     let few = text.chunks(128);
     few.map(|few| usize::from(few.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>())).sum()
@@ -215,35 +204,23 @@ impl TokenGate {
     }
 }
 
-impl Gated {
-    fn of(index: usize, compiled: &Compiled, longest_bytes: usize) -> Gated {
-        let rule = &compiled.rule;
-        Gated {
-            rule: index as u16,
-            longest_bytes,
-            needs_word: rule.confidence.permille() == 0 && rule.proof.is_none(),
-            may_be_alone: rule.alone.is_some(),
+impl MadeOf {
+    fn of(holds: &[bool; 256]) -> MadeOf {
+        let any = |mut bytes: std::ops::RangeInclusive<u8>| bytes.any(|byte| holds[usize::from(byte)]);
+        match (any(b'A'..=b'Z') || any(b'a'..=b'f'), any(b'g'..=b'z'), holds[usize::from(b' ')]) {
+            (false, false, _) => MadeOf::Signs,
+            (true, false, _) => MadeOf::Capitals,
+            (_, true, false) => MadeOf::Words,
+            (_, true, true) => MadeOf::Prose,
         }
     }
 }
 
-/// One automaton for all patterns of a class. Those that ask for boundaries of Unicode words cannot be run in it.
-fn sieve(gated: &[Gated], rules: &[Compiled]) -> Option<DFA> {
-    let hirs: Vec<&Hir> = gated.iter().map(|gated| &rules[usize::from(gated.rule)].rule.shape.hir).collect();
-    if hirs.is_empty() || hirs.iter().any(|hir| hir.properties().look_set().contains_word_unicode()) {
-        return None;
-    }
-    let config = thompson::Config::new().which_captures(WhichCaptures::None).utf8(false);
-    let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(&hirs).ok()?;
-    let config = DFA::config().match_kind(MatchKind::All).cache_capacity(SIEVE_MAX_BYTES);
-    DFA::builder().configure(config.skip_cache_capacity_check(true)).build_from_nfa(nfa).ok()
-}
-
 impl DigitGates {
     /// No digits are enough for no rule.
-    fn none(lettered: bool) -> DigitGates {
+    fn none(kind: Kind) -> DigitGates {
         let any = Run { holds: Box::new([false; 256]), bytes_min: usize::MAX, digits_min: usize::MAX };
-        DigitGates { any, lettered, longest_bytes: 0, rules: Vec::new(), sieve: None }
+        DigitGates { kind, any, longest_bytes: 0, rules: Vec::new(), waits_for: Vec::new(), sieve: None }
     }
 
     fn add(&mut self, gated: Gated, run: Run) {
@@ -254,17 +231,45 @@ impl DigitGates {
         self.rules.push(gated);
     }
 
-    /// Calls a function with each run, in order.
-    fn each_run(&self, text: &[u8], found: &mut impl FnMut(usize, usize)) {
-        if !self.lettered {
-            return self.any.find(text, 0, text.len(), found);
+    fn finished(mut self, rules: &[Compiled], words: &Words) -> DigitGates {
+        let hirs: Vec<&Hir> = self.rules.iter().map(|gated| &rules[usize::from(gated.rule)].rule.shape.hir).collect();
+        self.sieve = Sieve::of(&hirs);
+        let waits = |word| self.rules.iter().any(|gated| words.waits(gated.rule, word));
+        self.waits_for = (0..words.spellings.len()).map(waits).collect();
+        self
+    }
+
+    /// Calls a function with each range of a text in which hits may lie, in order: all of it, or what is near a word.
+    fn each_span(&self, text: &str, words: &[WordAt], mut found: impl FnMut(Range<usize>)) {
+        let alone = text.len() <= context::ALONE_MAX_BYTES && self.rules.iter().any(|gated| gated.may_be_alone);
+        if !self.kind.needs_word || alone {
+            return found(0..text.len());
         }
-        let mut at = 0;
+        let reach = self.longest_bytes.saturating_add(context::REACH_BYTES);
+        let mut span = 0..0;
+        for word in words.iter().filter(|word| self.waits_for[word.word]) {
+            let near = word.end.saturating_sub(reach)..word.start.saturating_add(reach).min(text.len());
+            if near.start > span.end {
+                found(std::mem::replace(&mut span, near));
+            } else {
+                span.end = span.end.max(near.end);
+            }
+        }
+        found(span);
+    }
+
+    /// Calls a function with each run of a range, in order.
+    fn each_run(&self, text: &[u8], range: Range<usize>, found: &mut impl FnMut(usize, usize)) {
+        if self.kind.made_of == MadeOf::Signs {
+            return self.any.find(text, range, found);
+        }
+        let text = &text[..range.end];
+        let mut at = range.start;
         while let Some(digit) = text[at..].iter().position(u8::is_ascii_digit) {
             let start = (at + digit).saturating_sub(self.longest_bytes).max(at);
             let end = self.last_digit(text, at + digit);
             let end = end.saturating_add(self.longest_bytes).min(text.len());
-            self.any.find(text, start, end, found);
+            self.any.find(text, start..end, found);
             at = end;
         }
     }
@@ -289,74 +294,16 @@ impl DigitGates {
         &self,
         text: &str,
         (start, end): (usize, usize),
-        cache: &mut Option<Cache>,
+        cache: &mut Option<sieve::Cache>,
         found: &mut impl FnMut(&Gated, usize, usize),
     ) {
         let Some(sieve) = &self.sieve else {
             return self.rules.iter().for_each(|gated| found(gated, start, end));
         };
-        let cache = cache.get_or_insert_with(|| sieve.create_cache());
-        let (input, mut state) = (Input::new(text).span(start..end), OverlappingState::start());
-        loop {
-            let searched = sieve.try_search_overlapping_fwd(cache, &input, &mut state);
-            searched.expect("the automaton gives up at no byte and at no size");
-            let Some(hit) = state.get_match() else { break };
-            let gated = &self.rules[hit.pattern().as_usize()];
-            found(gated, start.max(hit.offset().saturating_sub(gated.longest_bytes)), hit.offset());
-        }
-    }
-}
-
-impl Words {
-    fn of(rules: &[Compiled]) -> Words {
-        let mut owners: BTreeMap<String, Vec<u16>> = BTreeMap::new();
-        for (index, compiled) in rules.iter().enumerate() {
-            let rule = &compiled.rule;
-            let Some(words) = rule.context.as_ref().filter(|_| rule.trigger == Trigger::Digits) else { continue };
-            for spelling in words.words.iter().flat_map(|word| context::spellings(word)) {
-                owners.entry(spelling).or_default().push(index as u16);
-            }
-        }
-        let longest_bytes = owners.keys().map(String::len).max().unwrap_or(0);
-        // Not as a table of all states, which would take megabytes for what is seldom run.
-        let mut builder = AhoCorasick::builder();
-        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::ContiguousNFA));
-        let automaton = (!owners.is_empty()).then(|| builder.build(owners.keys()).ok()).flatten();
-        let owners = owners.into_values().map(|mut owners| {
-            owners.dedup();
-            owners
+        sieve.each_end(text, start..end, cache, |pattern, end| {
+            let gated = &self.rules[pattern];
+            found(gated, start.max(end.saturating_sub(gated.longest_bytes)), end);
         });
-        Words { automaton, owners: owners.collect(), longest_bytes }
-    }
-
-    /// Sees to it that the words between two places are known. Neither place is before that of the call before.
-    fn look(&self, text: &str, from: usize, to: usize, nearby: &mut Nearby) {
-        let Some(automaton) = &self.automaton else { return };
-        if from > nearby.end || nearby.end == 0 {
-            *nearby = Nearby { start: from, end: from, words: std::mem::take(&mut nearby.words) };
-            nearby.words.clear();
-        }
-        if to <= nearby.end {
-            return;
-        }
-        let end = text.len().min(to + WORDS_AHEAD_BYTES);
-        let again = nearby.start.max(nearby.end.saturating_sub(self.longest_bytes));
-        for hit in automaton.find_overlapping_iter(&text.as_bytes()[again..end]) {
-            let (start, end) = (again + hit.start(), again + hit.end());
-            if end > nearby.end && context::is_whole_word(text, start, end) {
-                nearby.words.push((start, end, hit.pattern().as_usize()));
-            }
-        }
-        nearby.end = end;
-    }
-}
-
-impl Nearby {
-    /// Whether a word of some kind lies between two places.
-    fn has(&self, from: usize, to: usize, is_wanted: impl Fn(usize) -> bool) -> bool {
-        let first = self.words.partition_point(|&(_, end, _)| end <= from);
-        let within = self.words[first..].iter().take_while(|&&(_, end, _)| end <= to);
-        within.into_iter().any(|&(start, _, word)| start >= from && is_wanted(word))
     }
 }
 
@@ -367,9 +314,9 @@ impl Run {
         Run { holds, bytes_min: hir.properties().minimum_len().unwrap_or(1), digits_min }
     }
 
-    /// Calls a function with each run between two places, of which the bytes outside are no part.
-    fn find(&self, text: &[u8], start: usize, end: usize, found: &mut impl FnMut(usize, usize)) {
-        stretches::each(text, start..end, &self.holds, self.bytes_min, |start, end| {
+    /// Calls a function with each run within a range.
+    fn find(&self, text: &[u8], range: Range<usize>, found: &mut impl FnMut(usize, usize)) {
+        stretches::each(text, range, &self.holds, self.bytes_min, |start, end| {
             if count_digits(&text[start..end]) >= self.digits_min {
                 found(start, end);
             }

@@ -1,0 +1,125 @@
+//! One automaton for many patterns, which tells where a match of any may end, and whose it would be.
+//!
+//! It is built as a text asks for its states. Patterns that count characters of many different classes would ask for new
+//! ones for ever, and building a state takes a thousand times as long as a step; so the sieve knows digits, capitals and
+//! small letters only, and what is none of these. It finds a little more than the patterns themselves, which costs a
+//! search now and then, and its states are soon all there.
+
+use regex_automata::hybrid::dfa::{DFA, OverlappingState};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::{Input, MatchKind};
+use regex_syntax::hir::{
+    Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition,
+};
+use std::ops::Range;
+
+pub(super) use regex_automata::hybrid::dfa::Cache;
+
+/// Memory of one automaton, a thread.
+const MAX_BYTES: usize = 1 << 20;
+
+/// What a class becomes all of, if it holds some.
+const COARSE: [(char, char); 3] = [('0', '9'), ('A', 'Z'), ('a', 'z')];
+
+/// Up to so many characters are a letter in both cases, or signs of one kind, and are kept.
+const KEPT_CHARACTERS: usize = 2;
+
+pub(super) struct Sieve(DFA);
+
+impl Sieve {
+    /// None: there are no patterns, or some ask for boundaries of Unicode words, which cannot be run so.
+    pub fn of(patterns: &[&Hir]) -> Option<Sieve> {
+        if patterns.is_empty() || patterns.iter().any(|hir| hir.properties().look_set().contains_word_unicode()) {
+            return None;
+        }
+        let patterns: Vec<Hir> = patterns.iter().map(|hir| coarse(hir)).collect();
+        let config = thompson::Config::new().which_captures(WhichCaptures::None).utf8(false);
+        let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(&patterns).ok()?;
+        let config = DFA::config().match_kind(MatchKind::All).cache_capacity(MAX_BYTES);
+        DFA::builder().configure(config.skip_cache_capacity_check(true)).build_from_nfa(nfa).ok().map(Sieve)
+    }
+
+    /// Calls a function with the index of a pattern and where a match of it may end, in the order of the ends.
+    pub fn each_end(
+        &self,
+        text: &str,
+        range: Range<usize>,
+        cache: &mut Option<Cache>,
+        mut found: impl FnMut(usize, usize),
+    ) {
+        let cache = cache.get_or_insert_with(|| self.0.create_cache());
+        let (input, mut state) = (Input::new(text).span(range), OverlappingState::start());
+        loop {
+            let searched = self.0.try_search_overlapping_fwd(cache, &input, &mut state);
+            searched.expect("the automaton gives up at no byte and at no size");
+            let Some(hit) = state.get_match() else { break };
+            found(hit.pattern().as_usize(), hit.offset());
+        }
+    }
+}
+
+/// A pattern that matches all that another does, with wider classes.
+fn coarse(hir: &Hir) -> Hir {
+    let all = |subs: &[Hir]| subs.iter().map(coarse).collect();
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) => hir.clone(),
+        HirKind::Class(class) => Hir::class(coarse_class(class)),
+        HirKind::Repetition(repetition) => {
+            let sub = Box::new(coarse(&repetition.sub));
+            Hir::repetition(Repetition { sub, ..repetition.clone() })
+        }
+        HirKind::Capture(capture) => coarse(&capture.sub),
+        HirKind::Concat(subs) => Hir::concat(all(subs)),
+        HirKind::Alternation(subs) => Hir::alternation(all(subs)),
+    }
+}
+
+fn coarse_class(class: &Class) -> Class {
+    match class {
+        Class::Unicode(class) => {
+            let characters = class.iter().map(|range| range.len()).sum::<usize>();
+            let some =
+                |&(first, last): &(char, char)| class.iter().any(|range| range.start() <= last && first <= range.end());
+            let mut wider = class.clone();
+            let more = COARSE.iter().filter(|_| characters > KEPT_CHARACTERS).filter(|range| some(range));
+            wider.union(&ClassUnicode::new(more.map(|&(first, last)| ClassUnicodeRange::new(first, last))));
+            Class::Unicode(wider)
+        }
+        Class::Bytes(class) => {
+            let bytes = class.iter().map(|range| range.len()).sum::<usize>();
+            let some = |&(first, last): &(char, char)| {
+                class.iter().any(|range| range.start() <= last as u8 && first as u8 <= range.end())
+            };
+            let mut wider = class.clone();
+            let more = COARSE.iter().filter(|_| bytes > KEPT_CHARACTERS).filter(|range| some(range));
+            wider.union(&ClassBytes::new(more.map(|&(first, last)| ClassBytesRange::new(first as u8, last as u8))));
+            Class::Bytes(wider)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(patterns: &[&str], text: &str) -> Vec<(usize, usize)> {
+        let hirs: Vec<Hir> = patterns.iter().map(|pattern| regex_syntax::parse(pattern).unwrap()).collect();
+        let sieve = Sieve::of(&hirs.iter().collect::<Vec<_>>()).unwrap();
+        let mut found = Vec::new();
+        sieve.each_end(text, 0..text.len(), &mut None, |pattern, end| found.push((pattern, end)));
+        found
+    }
+
+    #[test]
+    fn it_tells_where_which_may_end() {
+        let patterns = [r"(?-u:\b)[0-9]{3}-[0-9]{2}(?-u:\b)", r"(?-u:\b)[1-3][0-9]{2}(?-u:\b)", r"[Nn]o[ABC]{2}"];
+        assert_eq!(ends(&patterns, "see 123-45, 987, noXY, NoAB"), [(1, 7), (0, 10), (1, 15), (2, 21), (2, 27)]);
+        assert_eq!(ends(&patterns, "1234-5 mo12"), []);
+    }
+
+    #[test]
+    fn no_patterns_make_no_sieve() {
+        assert!(Sieve::of(&[]).is_none());
+        assert!(Sieve::of(&[&regex_syntax::parse(r"\bé").unwrap()]).is_none());
+    }
+}
