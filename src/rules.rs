@@ -183,6 +183,8 @@ closed_set! {
         GrafanaCrc = 147 "grafana_crc",
         NkeyCrc = 148 "nkey_crc",
         SentryClaim = 149 "sentry_claim",
+        Email = 150 "email",
+        EmailOfPerson = 151 "email_of_person",
     }
 }
 
@@ -331,6 +333,11 @@ impl Rule {
     pub fn applies_to(&self, direction: Direction, role: Role) -> bool {
         (self.directions.is_empty() || self.directions.contains(&direction))
             && (self.roles.is_empty() || self.roles.contains(&role))
+    }
+
+    /// Whether a hit of such confidence is believed only since its value is all there is in its part.
+    pub fn is_lone(&self, confidence: Confidence) -> bool {
+        !self.confidence.is_reported() && self.alone == Some(confidence)
     }
 
     /// Whether what it finds and how sure it is of it is what its own pack says, by which its examples were written.

@@ -95,18 +95,51 @@ fn is_unspaced(character: char) -> bool {
         | '\u{20000}'..='\u{3ffff}') // Han
 }
 
-/// Whether a value is all there is in a text but for blanks, quotes, brackets and a short label that ends in a `:`, `=` or `#`.
+/// What parts the values of a list.
+const JOINTS: &[&str] = &[",", ";", "|", "\n", " and ", " or ", " & ", " und ", " et ", " y "];
+
+/// By how many digits two values of a list may differ.
+const LIKE_DIGITS: usize = 2;
+
+/// Whether a value is all there is in a text but for blanks, quotes, brackets and a short label that ends in a `:`, `=` or
+/// `#`; or one of a list of such values, each with its label or none.
 pub(super) fn is_alone(text: &str, (start, end): (usize, usize)) -> bool {
     if text.len() > ALONE_MAX_BYTES {
         return false;
     }
-    let encloses = |character: char| character.is_whitespace() || "\"'`()[]{}<>*\\".contains(character);
-    let ends = |character: char| encloses(character) || ".,;!?。".contains(character);
-    let (before, after) = (text[..start].trim_matches(encloses), &text[end..]);
-    if !after.chars().all(ends) {
-        return false;
-    }
-    let Some(label) = before.strip_suffix([':', '=', '#', '：']) else { return before.is_empty() };
+    let (mut before, mut after) = (items(&text[..start]), items(&text[end..]));
+    // What is left of a list are its other values.
+    let head = before.pop().unwrap_or_default().trim_matches(encloses);
+    let tail = after.remove(0);
+    let letters_and_digits = |value: &str| {
+        let count = |is: fn(char) -> bool| value.chars().filter(|&character| is(character)).count();
+        (count(char::is_alphabetic), count(char::is_numeric))
+    };
+    let (letters, digits) = letters_and_digits(&text[start..end]);
+    let is_like = |item: &&str| {
+        let value = item.rsplit([':', '=', '#', '：']).next().unwrap_or_default();
+        let (its_letters, its_digits) = letters_and_digits(value);
+        item.chars().all(ends) || its_letters == letters && its_digits.abs_diff(digits) <= LIKE_DIGITS
+    };
+    tail.chars().all(ends) && is_label(head) && before.iter().chain(&after).all(is_like)
+}
+
+/// A text at the joints of lists; at least one item.
+fn items(text: &str) -> Vec<&str> {
+    JOINTS.iter().fold(vec![text], |items, joint| items.iter().flat_map(|item| item.split(joint)).collect())
+}
+
+fn encloses(character: char) -> bool {
+    character.is_whitespace() || "\"'`()[]{}<>*\\".contains(character)
+}
+
+fn ends(character: char) -> bool {
+    encloses(character) || ".,;!?。".contains(character)
+}
+
+/// Whether what stands before a value is nothing or a short label.
+fn is_label(head: &str) -> bool {
+    let Some(label) = head.strip_suffix([':', '=', '#', '：']) else { return head.is_empty() };
     let label = label.trim_matches(encloses);
     label.len() <= LABEL_MAX_BYTES
         && label.split_whitespace().count() <= LABEL_MAX_WORDS
@@ -176,6 +209,11 @@ mod tests {
             ("NPI: 1234.", true),
             ("{\"account\": \"1234\"}", true),
             ("my account number = 1234", true),
+            ("1234 and 5678", true),
+            ("[\"56789\", \"1234\"]", true),
+            ("first: 1234, second: 56789", true),
+            ("1234, 5678 is what I paid", false),
+            ("1234, abcd", false),
             ("1234 is what I paid", false),
             ("I paid 1234", false),
             ("a: 1, b: 1234", false),

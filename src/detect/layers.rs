@@ -21,11 +21,11 @@ pub(super) mod tests;
 
 use super::compile::Compiled;
 use super::settle::Found;
-use super::{normalise, settle};
+use super::{normalise, settle, validate};
 use crate::limits;
 use crate::model::{Category, Layer, Layers};
 use crate::rules::pattern::anchored;
-use crate::rules::{Rule, Trigger, Validator};
+use crate::rules::{Rule, Trigger};
 use map::Derived;
 use regex_syntax::hir::{Hir, HirKind};
 use regions::Regions;
@@ -67,7 +67,7 @@ impl Proves {
     pub fn of(rule: &Rule) -> Proves {
         let wording = matches!(rule.info.category, Category::Injection | Category::Jailbreak | Category::Exfiltration);
         let Trigger::Anchors(anchors) = &rule.trigger else {
-            return if rule.validators.iter().any(|validator| is_checksum(*validator)) {
+            return if rule.validators.iter().any(|&validator| validate::is_strict(validator)) {
                 Proves::Checked
             } else {
                 Proves::Nothing
@@ -116,10 +116,6 @@ impl Proves {
 /// Literals that are words, or have too few letters, begin ordinary text too once it is turned.
 pub(super) fn makes_known(literal: &str) -> bool {
     literal.len() >= LITERAL_BYTES && literal.bytes().filter(u8::is_ascii_alphabetic).count() >= LITERAL_LETTERS
-}
-
-fn is_checksum(validator: Validator) -> bool {
-    matches!(validator, Validator::Card | Validator::Iban | Validator::GithubCrc)
 }
 
 /// The part of a pattern that is the value.
@@ -379,7 +375,7 @@ impl Walk<'_> {
             above.derived.add_layers(range, &mut own);
             let compiled = &self.rules[usize::from(hit.rule)];
             // That a value stands alone says something of a text that somebody sent, and nothing of one that was derived.
-            let is_alone = !compiled.rule.confidence.is_reported() && compiled.rule.alone == Some(hit.confidence);
+            let is_alone = compiled.rule.is_lone(hit.confidence);
             let believed = !own.is_empty() && !is_alone && compiled.proves.believes(layers);
             let fits = self.under.len() < limits::LAYERED_HITS_PER_PART
                 && self.values.len() + value.len() <= limits::EVENT_CEILING_BYTES;

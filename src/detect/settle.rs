@@ -2,6 +2,7 @@
 //! worse than alone. And which hits stay when there are too many.
 
 use super::compile::Compiled;
+use super::context::ALONE_MAX_BYTES;
 use crate::limits;
 use crate::model::{Category, Confidence, Hit, Hits, Layers};
 use std::cmp::Reverse;
@@ -45,6 +46,27 @@ pub(super) fn settle(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut B
     found.sort_unstable_by_key(Found::place);
     raise_pairs(rules, found, buffers);
     give_way(rules, found, buffers);
+    lone_give_way(rules, found, buffers);
+}
+
+/// What is believed only since its value stands alone gives way to what something else speaks for, and to what stands
+/// alone too and has the better check. Equals stay: one number may be told under two types, of which one is right.
+fn lone_give_way(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut Buffers) {
+    let rule_of = |hit: &Found| &rules[usize::from(hit.rule)].rule;
+    let is_lone = |hit: &Found| rule_of(hit).is_lone(hit.confidence);
+    // Values stand alone in short texts only, so that all may be compared with all.
+    if !found.iter().any(is_lone) || found.iter().any(|hit| hit.end as usize > ALONE_MAX_BYTES) {
+        return;
+    }
+    let beats = |other: &Found, hit: &Found| {
+        let overlaps = other.start < hit.end && hit.start < other.end;
+        let surer = if is_lone(other) { other.confidence > hit.confidence } else { other.confidence >= hit.confidence };
+        overlaps && surer && rule_of(other).info.category == rule_of(hit).info.category
+    };
+    buffers.keep.clear();
+    buffers.keep.extend(found.iter().map(|hit| !is_lone(hit) || !found.iter().any(|other| beats(other, hit))));
+    let mut keep = buffers.keep.iter();
+    found.retain(|_| *keep.next().expect("one for each hit"));
 }
 
 fn raise_pairs(rules: &[Compiled], found: &mut [Found], buffers: &mut Buffers) {

@@ -10,9 +10,10 @@ use crate::model::{
     ContentState, Destination, Direction, Message, Part, PartKind, Position, Principal, PrincipalKind, Raw, Role,
     Warnings,
 };
-use crate::rules::PackFile;
+use crate::rules::{PackFile, Trigger, Validator};
 use bumpalo::Bump;
 use proptest::test_runner::{RngAlgorithm, TestRng};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Texts of the differential test. Without optimisation the naive loop takes milliseconds a text.
 const TEXTS: usize = if cfg!(debug_assertions) { 200 } else { 4_000 };
@@ -408,4 +409,77 @@ fn hostile_rules_agree() {
         hits += agree(&scanner, &naive, USER, &text, &mut scratch);
     }
     assert!(hits > TEXTS, "the texts must hold something to find: {hits} hits");
+}
+
+/// Texts that a pattern matches, by chance; what it looks at round them is left out.
+fn sample(hir: &Hir, random: &mut TestRng, into: &mut String) {
+    use proptest::prelude::Rng as _;
+    let mut below = |most: u32| random.next_u32() % most.max(1);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => into.push_str(&String::from_utf8_lossy(&literal.0)),
+        HirKind::Class(class) => {
+            let ranges: Vec<(u32, u32)> = match class {
+                Class::Unicode(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
+                Class::Bytes(class) => class.iter().map(|range| (range.start().into(), range.end().into())).collect(),
+            };
+            let mut at = below(ranges.iter().map(|(from, to)| to - from + 1).sum());
+            let range = ranges.iter().find(|(from, to)| {
+                at <= to - from || {
+                    at -= to - from + 1;
+                    false
+                }
+            });
+            into.extend(range.and_then(|(from, _)| char::from_u32(from + at)));
+        }
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.unwrap_or(repetition.min + 4);
+            let times = repetition.min + below(most - repetition.min + 1);
+            (0..times).for_each(|_| sample(&repetition.sub, random, into));
+        }
+        HirKind::Capture(capture) => sample(&capture.sub, random, into),
+        HirKind::Concat(subs) => subs.iter().for_each(|sub| sample(sub, random, into)),
+        HirKind::Alternation(subs) => {
+            let chosen = below(subs.len() as u32) as usize;
+            sample(&subs[chosen], random, into);
+        }
+    }
+}
+
+/// A check is called strict when chance seldom passes it, and only then.
+#[test]
+fn strict_checks_are_those_that_chance_seldom_passes() {
+    const SAMPLES: usize = 4_000;
+    let mut worst = std::collections::BTreeMap::new();
+    for rule in Catalogue::built_in().rules().iter().filter(|rule| rule.trigger == Trigger::Digits) {
+        // Of its own, so that a new rule changes no other one's figures.
+        let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+        let texts: Vec<String> = (0..SAMPLES)
+            .map(|_| {
+                let mut text = String::new();
+                sample(&rule.shape.hir, &mut random, &mut text);
+                text
+            })
+            .collect();
+        for &validator in &rule.validators {
+            let passes = |text: &&String| {
+                let candidate = validate::Candidate { text, start: 0, end: text.len() };
+                validate::holds(validator, &candidate)
+            };
+            let passed = texts.iter().filter(passes).count();
+            let worst = worst.entry(validator).or_insert(0);
+            *worst = passed.max(*worst);
+        }
+    }
+    let wrong: Vec<String> = worst
+        .iter()
+        .filter(|(validator, _)| **validator != Validator::Card)
+        // Once in a hundred, give or take what chance gives and takes.
+        .filter(|&(&validator, &passed)| match validate::is_strict(validator) {
+            true => passed * 60 > SAMPLES,
+            false => passed * 125 < SAMPLES,
+        })
+        .map(|(validator, passed)| format!("{} {passed}", validator.name()))
+        .collect();
+    assert!(wrong.is_empty(), "of {SAMPLES} pass: {}", wrong.join(", "));
 }

@@ -44,11 +44,14 @@ pub(super) fn card_rare(candidate: &Candidate<'_>) -> bool {
     }
 }
 
-/// Issuer ranges and lengths of ISO/IEC 7812, and Luhn. Groups are written in one way: all by blanks, all by hyphens,
-/// or not at all.
+/// Issuer ranges and lengths of ISO/IEC 7812, and Luhn. Groups are written in one way: all by blanks, all by hyphens, all by
+/// dots, or not at all.
 pub(super) fn card(candidate: &Candidate<'_>) -> bool {
-    let value = candidate.value().as_bytes();
-    if value.contains(&b' ') && value.contains(&b'-') {
+    let mut joints = candidate.value().bytes().filter(|byte| !byte.is_ascii_digit());
+    let joint = joints.next();
+    // One dot is that of a decimal.
+    let is_decimal = joint == Some(b'.') && joints.clone().next().is_none();
+    if is_decimal || joints.any(|other| Some(other) != joint) {
         return false;
     }
     let mut digits = [0u8; 19];
@@ -85,7 +88,7 @@ fn issued(digits: &[u8]) -> bool {
 }
 
 /// Areas, groups and serials that the Social Security Administration gives out: area 001–899 without 666, group from
-/// 01, serial from 0001.
+/// 01, serial from 0001. Groups that blanks part are no piece of a longer row of groups.
 pub(super) fn ssn(candidate: &Candidate<'_>) -> bool {
     let mut number = [0u8; 9];
     let mut digits = candidate.digits();
@@ -95,24 +98,79 @@ pub(super) fn ssn(candidate: &Candidate<'_>) -> bool {
     }
     let value = |range: &[u8]| range.iter().fold(0u32, |number, &digit| number * 10 + u32::from(digit));
     let (area, group, serial) = (value(&number[..3]), value(&number[3..5]), value(&number[5..]));
-    digits.next().is_none() && (1..900).contains(&area) && area != 666 && group != 0 && serial != 0
+    let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
+    let goes_on = candidate.before(1) == Some(b' ') && digit(candidate.before(2))
+        || candidate.after(1) == Some(b' ') && digit(candidate.after(2));
+    let is_piece = goes_on && candidate.value().contains(' ');
+    !is_piece && digits.next().is_none() && (1..900).contains(&area) && area != 666 && group != 0 && serial != 0
 }
 
-/// An address of a host as it stands in text: no piece of a longer number, and no version or section.
+/// Words right behind which four numbers are a version, a section or the name of an object.
+const NUMBERED: &[&str] = &[
+    "ver",
+    "v",
+    "rel",
+    "rev",
+    "revision",
+    "section",
+    "sec",
+    "chapter",
+    "clause",
+    "paragraph",
+    "article",
+    "appendix",
+    "oid",
+];
+
+/// Words of which one among the last few says so too: `Version number: dev 1.2.3.4`.
+const VERSIONED: &[&str] = &["version", "release", "build", "firmware"];
+
+/// How far back such a word may stand, in bytes and in words.
+const NUMBERED_REACH_BYTES: usize = 32;
+const VERSIONED_REACH_WORDS: usize = 3;
+
+/// An address of a host as it stands in text: no piece of a longer number, and no version or section. A range of
+/// addresses is joined by a hyphen.
 pub(super) fn ipv4_host(candidate: &Candidate<'_>) -> bool {
     let wordy = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let before = wordy(candidate.before(1)) || matches!(candidate.before(1), Some(b'.' | b'-'));
-    let goes_on = matches!(candidate.after(1), Some(b'.' | b'-')) && wordy(candidate.after(2));
-    let head = &candidate.text.as_bytes()[candidate.start.saturating_sub(24)..candidate.start].to_ascii_lowercase();
-    let numbered = [&b"version"[..], b" ver", b"release", b"build", b"section", b"chapter", b"clause"];
-    let is_version = numbered.iter().any(|word| memchr::memmem::find(head, word).is_some());
+    let (head, tail) = (&candidate.text[..candidate.start], &candidate.text[candidate.end..]);
+    let no_octet = |character: char| !matches!(character, '0'..='9' | '.');
+    let ranged = |joined: &str| ipv4(joined.trim_end_matches('.'));
+    let before = wordy(candidate.before(1))
+        || candidate.before(1) == Some(b'.')
+        || head.strip_suffix('-').is_some_and(|head| !ranged(head.rsplit(no_octet).next().unwrap_or_default()));
+    let after = wordy(candidate.after(1))
+        || candidate.after(1) == Some(b'.') && wordy(candidate.after(2))
+        || tail
+            .strip_prefix('-')
+            .is_some_and(|tail| wordy(candidate.after(2)) && !ranged(tail.split(no_octet).next().unwrap_or_default()));
+    ipv4(candidate.value()) && !before && !after && !is_numbering(candidate)
+}
+
+/// Whether four numbers count something else: versions, sections, object identifiers.
+fn is_numbering(candidate: &Candidate<'_>) -> bool {
+    let value = candidate.value();
+    let from = candidate.start.saturating_sub(NUMBERED_REACH_BYTES);
+    let head = &candidate.text.as_bytes()[from..candidate.start];
+    let line = head.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut words = line.rsplit(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let last = words.clone().find(|word| !matches!(*word, b"is" | b"no" | b"number" | b"Number"));
+    let is_numbered = last.is_some_and(|last| NUMBERED.iter().any(|word| last.eq_ignore_ascii_case(word.as_bytes())));
+    // `AssemblyVersion("1.2.0.0")`
+    let ends = |word: &[u8], end: &[u8]| {
+        word.len().checked_sub(end.len()).is_some_and(|at| word[at..].eq_ignore_ascii_case(end))
+    };
+    let versioned = |word: &[u8]| VERSIONED.iter().any(|end| ends(word, end.as_bytes()));
+    let is_versioned = words.by_ref().take(VERSIONED_REACH_WORDS).any(versioned);
+    // `Chrome/120.0.0.0`
+    let is_product = value.ends_with(".0.0.0") && head.ends_with(b"/") && !head.ends_with(b"//");
     // `5.2.1.12 Storage`: what begins a line and counts in small steps numbers a paragraph.
-    let octets: Vec<&str> = candidate.value().split('.').collect();
+    let octets: Vec<&str> = value.split('.').collect();
     let small = octets.iter().take_while(|octet| octet.len() == 1).count();
     let begins = matches!(candidate.before(1), None | Some(b'\n' | b'#' | b' ')) && candidate.after(1) == Some(b' ');
-    let is_section = small == 4 && candidate.value() != "0.0.0.0" || small >= 3 && begins && octets[0] != "0";
-    let zero = candidate.value().starts_with("0.") && candidate.value() != "0.0.0.0";
-    ipv4(candidate.value()) && !before && !wordy(candidate.after(1)) && !goes_on && !is_version && !is_section && !zero
+    let is_section = small == 4 && value != "0.0.0.0" || small >= 3 && begins && octets[0] != "0";
+    let zero = value.starts_with("0.") && value != "0.0.0.0";
+    is_section || zero || is_product || is_numbered || is_versioned || head.ends_with("§".as_bytes())
 }
 
 /// Four numbers up to 255 without leading zeros.
@@ -136,11 +194,13 @@ mod tests {
 
     #[test]
     fn numbers_are_told_from_look_alikes() {
-        use Validator::{Card, Ipv4, Ssn, Standalone};
+        use Validator::{Card, Ipv4, Ipv4Host, Ssn, Standalone};
         let table = [
             (Card, "[4539148803436467]", true),
             (Card, "[4539 1488 0343 6467]", true),
             (Card, "[4539 1488-0343 6467]", false),
+            (Card, "[4539.1488.0343.6467]", true),
+            (Card, "[453914880343.6467]", false),
             (Card, "[4539148803436468]", false),
             (Card, "[9539148803436463]", false),
             (Card, "[4444444444444444]", false),
@@ -152,9 +212,29 @@ mod tests {
             (Ssn, "[914-72-9038]", false),
             (Ssn, "[514-00-9038]", false),
             (Ssn, "[514-72-0000]", false),
+            (Ssn, "[514 72 9038]", true),
+            (Ssn, "48 [514 72 9038]", false),
+            (Ssn, "[514 72 9038] 15", false),
+            (Ssn, "48 [514-72-9038] 15", true),
             (Ipv4, "[192.0.2.7]", true),
             (Ipv4, "[192.0.2.256]", false),
             (Ipv4, "[192.0.02.6]", false),
+            (Ipv4Host, "from [10.20.30.41]:8443", true),
+            (Ipv4Host, "http://[10.20.30.41]/x", true),
+            (Ipv4Host, "[10.20.30.41]-10.20.30.49", true),
+            (Ipv4Host, "10.20.30.41-[10.20.30.49]", true),
+            (Ipv4Host, "net [10.20.0.0]/16.", true),
+            (Ipv4Host, "version 2 runs on [10.20.30.41]", true),
+            (Ipv4Host, "[10.20.30.41]-beta", false),
+            (Ipv4Host, "[10.20.30.41]-2", false),
+            (Ipv4Host, "[10.20.30.41].5", false),
+            (Ipv4Host, "Version: [10.20.30.41]", false),
+            (Ipv4Host, "AssemblyVersion(\"[10.20.30.41]\")", false),
+            (Ipv4Host, "**Version Number:** dev [10.20.30.41]", false),
+            (Ipv4Host, "§[10.20.30.41]", false),
+            (Ipv4Host, "OID [10.20.30.41]", false),
+            (Ipv4Host, "Chrome/[120.0.0.0] Safari", false),
+            (Ipv4Host, "[5.2.1.12] Storage", false),
             (Standalone, "a [12] b", true),
             (Standalone, "x[12]", false),
             (Standalone, "3.[12]", false),

@@ -6,6 +6,7 @@
 
 use super::Candidate;
 use super::checksum::{is_date, is_uniform, number};
+use super::numbers::ipv4;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -76,12 +77,12 @@ pub(super) fn phone_plan(candidate: &Candidate<'_>) -> bool {
 /// Groups of digits as people write their number, which a word near by must make believable: no date, no address of a
 /// host, no amount, no years.
 pub(super) fn phone_national(candidate: &Candidate<'_>) -> bool {
-    // A piece of an UUID or of another name that is joined by hyphens.
-    let hyphenated = |joint: Option<u8>, beyond: Option<u8>| {
-        joint == Some(b'-') && beyond.is_some_and(|byte| byte.is_ascii_alphanumeric())
-    };
-    let is_piece =
-        hyphenated(candidate.before(1), candidate.before(2)) || hyphenated(candidate.after(1), candidate.after(2));
+    // A piece of an UUID or of another name that is joined by hyphens. A word alone says whose number it is: `-Office`.
+    let tail = candidate.text.as_bytes()[candidate.end..].strip_prefix(b"-").unwrap_or_default();
+    let joined = tail.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-');
+    let is_joined = !joined.clone().all(u8::is_ascii_alphabetic) || joined.clone().all(u8::is_ascii_hexdigit);
+    let is_piece = joined.count() > 0 && is_joined
+        || candidate.before(1) == Some(b'-') && candidate.before(2).is_some_and(|byte| byte.is_ascii_alphanumeric());
     if is_piece || in_a_sum(candidate) || !stands_free(candidate) {
         return false;
     }
@@ -99,7 +100,11 @@ pub(super) fn phone_national(candidate: &Candidate<'_>) -> bool {
         (_, [3, 2, 4]) => false,
         (None, _) => length >= 7,
         (Some(b'.'), [_, _]) => false,
-        (Some(b'.'), [_, _, _, _]) => lengths.iter().any(|length| *length > 3) || lengths == [2; 4],
+        (Some(b'.'), [_, _, _, _]) => {
+            let is_dotted = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let is_host = ipv4(value) || !is_dotted || lengths.contains(&1);
+            lengths.iter().any(|length| *length > 3) || lengths == [2; 4] || !is_host
+        }
         (Some(b'/'), [_, _, _]) => !is_day(&groups),
         (Some(b'-' | b'.' | b' '), [_, _, _]) if is_day(&groups) => false,
         (_, [4, 4]) => !groups.iter().all(|group| group.starts_with("19") || group.starts_with("20")),
@@ -242,6 +247,13 @@ mod tests {
             ("[2079460958]", true),
             ("[2024-05-12]", false),
             ("[12.05.2024]", false),
+            ("[532.123.45.67]", true),
+            ("[1.75-(-1.25]", false),
+            ("[06-10446904]-Office", true),
+            ("[0610446904]-fax", true),
+            ("[0610446904]-a3bc", false),
+            ("[0610446904]-abcd", false),
+            ("[0610446904]-4-x", false),
             ("[192.168.10.14]", false),
             ("[1234567.89]", false),
             ("[12 500 000]", false),

@@ -50,7 +50,12 @@ pub(super) fn ipv6(candidate: &Candidate<'_>) -> bool {
         _ => !value.contains("::"),
     };
     let digit = value.bytes().any(|byte| byte.is_ascii_digit());
-    given_out && digit && !wordy(candidate.before(1)) && !goes_on
+    // `list[::2]` takes every second item.
+    let indexes = |byte: Option<u8>| {
+        byte.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b')' | b']' | b'"' | b'\''))
+    };
+    let is_slice = candidate.before(1) == Some(b'[') && after == Some(b']') && indexes(candidate.before(2));
+    given_out && digit && !is_slice && !wordy(candidate.before(1)) && !goes_on
 }
 
 /// Hardware address (IEEE 802): one separator throughout, and not all one digit.
@@ -90,5 +95,35 @@ pub(super) fn uk_plate(value: &str) -> bool {
             matches!(number(&age), 2..=30 | 51..=80) && !text[..2].iter().any(|byte| matches!(byte, b'I' | b'Q' | b'Z'))
         }
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check_each;
+    use super::ipv6;
+
+    #[test]
+    fn addresses_are_told_from_names_and_slices() {
+        let table = [
+            ("[2001:db8::35]", true),
+            ("[fe80::1]%eth0", true),
+            ("at [::1] only", true),
+            ("[::ffff:192.0.2.1]", true),
+            ("[2001:db8::]/32", true),
+            ("[2001:db8:0:0:0:0:192.0.2.1]", true),
+            ("std[::100]", false),
+            ("[2001:db8::35]:x", false),
+            ("[12:48:29]", false),
+        ];
+        check_each(ipv6, &table);
+        let slice = |text: &str, expected: bool| {
+            let start = text.find("::").unwrap();
+            let candidate = super::Candidate { text, start, end: start + 3 };
+            assert_eq!(ipv6(&candidate), expected, "{text}");
+        };
+        slice("http://[::1]/", true);
+        slice("word[::2]", false);
+        slice("'abc'[::2]", false);
     }
 }
