@@ -60,6 +60,7 @@ use regex_automata::meta;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use settle::Found;
+use stretches::Stretches;
 use words::{WordAt, Words};
 
 const _: () = assert!(limits::EVENT_CEILING_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
@@ -90,8 +91,7 @@ pub struct Scratch {
     cached: Vec<u16>,
     lanes: anchors::Lanes,
     /// Of the part at hand.
-    stretches: Vec<(usize, usize)>,
-    longest_stretch_bytes: usize,
+    stretches: Stretches,
     digits: usize,
     words: Vec<WordAt>,
     gates: gates::GateScratch,
@@ -216,8 +216,7 @@ impl Scanner {
         }
         scratch.found.clear();
         scratch.marks.clear();
-        stretches::find(text, &mut scratch.stretches);
-        scratch.longest_stretch_bytes = stretches::longest_bytes(&scratch.stretches);
+        scratch.stretches.find(text);
         scratch.digits = gates::count_digits(text.as_bytes());
         self.anchors.mark(text, applies, &self.rules, self.gates.wants_words(scratch.digits), scratch);
         self.gates.mark(text, applies, &self.rules, scratch);

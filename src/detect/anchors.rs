@@ -2,16 +2,18 @@
 //! need near by are among them.
 //!
 //! Overlapping occurrences count, since a literal may begin inside another. The automaton ignores ASCII case for
-//! all; where case matters the bytes are compared when it reports. It decides nothing: it marks windows.
+//! all, and knows of long literals the end only, or its states would fill no cache; when it reports, the literals are
+//! compared with what stands there. It decides nothing: it marks windows.
 //!
 //! A step of the automaton waits for the step before it, so one run over a text leaves the processor idle most of the
-//! time. A text is therefore cut into lanes that are run in turns, step by step; each begins as many bytes early as a
-//! literal may reach into it. Four lanes are two to three times as fast as one.
+//! time. A text is therefore cut into lanes that are run in turns, step by step; each begins as many bytes early as the end
+//! of a literal may reach into it. Four lanes are two to three times as fast as one.
 
 use super::compile::{CompileError, Compiled};
 use super::layers::{Mark, makes_known, spread};
+use super::stretches::Stretches;
 use super::words::{WordAt, Words};
-use super::{RuleScratch, Scratch, context, stretches};
+use super::{RuleScratch, Scratch, context};
 use crate::rules::Trigger;
 use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::{Anchored, MatchKind, dfa, nfa};
@@ -22,22 +24,22 @@ use std::ops::Range;
 /// takes some hundred bytes of memory a byte.
 const DFA_MAX_BYTES: usize = 128 << 10;
 
+/// Up to so many bytes of a literal's end are looked for: fewer are common, more make states for nothing.
+const TAIL_BYTES: usize = 6;
+
 /// Lanes of a text.
 const LANES: usize = 4;
 
-/// Shortest lane that is worth its early begin, in bytes, and in such begins.
-const LANE_MIN_BYTES: usize = 64;
-const LANE_MIN_BEGINS: usize = 3;
+/// Shortest lane that is worth its early begin, in bytes.
+const LANE_MIN_BYTES: usize = 32;
 
 /// A longer text is run piece by piece, so that occurrences, of which there may be several a byte, stay few.
 const PIECE_BYTES: usize = 32 << 10;
 
 pub(super) struct Anchors {
     engine: Engine,
-    /// By pattern of the automaton.
-    literals: Vec<Literal>,
-    /// How far a literal that ends in a lane may reach out of it.
-    reach_bytes: usize,
+    /// By pattern of the automaton: the literals that end so.
+    literals: Vec<Vec<Literal>>,
 }
 
 enum Engine {
@@ -49,7 +51,8 @@ enum Engine {
 /// A literal of some rules.
 #[derive(Default)]
 struct Literal {
-    bytes: usize,
+    /// In small letters.
+    text: Box<[u8]>,
     owners: Vec<Owner>,
     /// The number of the word that it is.
     word: Option<usize>,
@@ -67,11 +70,11 @@ struct Owner {
     lead_bytes: Option<usize>,
 }
 
-/// Where a literal ends, and which. Memory of the scratch.
+/// Where literals may end, and which. Memory of the scratch.
 #[derive(Clone, Copy)]
 pub(super) struct Occurrence {
     end: u32,
-    literal: u32,
+    literals: u32,
 }
 
 /// Of each lane, in the order of their ends.
@@ -95,17 +98,22 @@ impl Anchors {
         for (word, spelling) in words.spellings.iter().enumerate() {
             by_literal.entry(spelling.clone()).or_default().word = Some(word);
         }
-        let engine = Engine::new(&by_literal).map_err(|error| CompileError::Anchors(error.to_string()))?;
-        let reach_bytes = by_literal.keys().map(|literal| literal.len() - 1).max().unwrap_or(0);
-        let literals = by_literal.into_iter().map(|(text, literal)| Literal { bytes: text.len(), ..literal }).collect();
-        Ok(Anchors { engine, literals, reach_bytes })
+        let mut by_tail: BTreeMap<Box<[u8]>, Vec<Literal>> = BTreeMap::new();
+        for (text, literal) in by_literal {
+            let text: Box<[u8]> = text.into_bytes().into();
+            let tail = text[text.len().saturating_sub(TAIL_BYTES)..].into();
+            by_tail.entry(tail).or_default().push(Literal { text, ..literal });
+        }
+        let (tails, literals): (Vec<_>, Vec<_>) = by_tail.into_iter().unzip();
+        let engine = Engine::new(&tails).map_err(|error| CompileError::Anchors(error.to_string()))?;
+        Ok(Anchors { engine, literals })
     }
 
     /// Marks the windows of every rule whose literal is in the text and, if they are wanted, notes the words.
     pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], wants_words: bool, scratch: &mut Scratch) {
         let mut lanes = std::mem::take(&mut scratch.lanes);
         scratch.words.clear();
-        self.each(text, &mut lanes, |start, end, literal| {
+        self.each(text.as_bytes(), &mut lanes, |start, end, literal| {
             if let Some(word) = literal.word.filter(|_| wants_words)
                 && context::is_whole_word(text, start, end)
             {
@@ -113,11 +121,14 @@ impl Anchors {
             }
             for owner in literal.owners_at(&text.as_bytes()[start..end]) {
                 let rule = &rules[usize::from(owner.rule)];
-                if rule.applies & applies != 0 {
-                    mark(&mut scratch.marks, start, owner.turned, rule);
-                    if !owner.turned {
-                        owner.open(rule, text.len(), (start, end), scratch);
-                    }
+                if rule.applies & applies == 0 {
+                    continue;
+                }
+                let window = window(text.len(), (start, end), owner);
+                let may_hold = owner.may_hold(rule, window, &scratch.stretches);
+                mark(&mut scratch.marks, start, owner.turned, may_hold, rule);
+                if may_hold && !owner.turned {
+                    touch(owner.rule, scratch).add_window(window.0, window.1);
                 }
             }
         });
@@ -126,11 +137,13 @@ impl Anchors {
 
     /// Only the marks that [`Anchors::mark`] leaves.
     pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], marks: &mut Vec<Mark>) {
-        self.each(text, &mut Lanes::default(), |start, end, literal| {
+        let stretches = Stretches::of(text);
+        self.each(text.as_bytes(), &mut Lanes::default(), |start, end, literal| {
             for owner in literal.owners_at(&text.as_bytes()[start..end]) {
                 let rule = &rules[usize::from(owner.rule)];
                 if rule.applies & applies != 0 {
-                    mark(marks, start, owner.turned, rule);
+                    let window = window(text.len(), (start, end), owner);
+                    mark(marks, start, owner.turned, owner.may_hold(rule, window, &stretches), rule);
                 }
             }
         });
@@ -139,7 +152,7 @@ impl Anchors {
     /// Marks only which rules' literals occur: for judging anchors against benign texts.
     pub fn rules_in(&self, text: &str) -> Vec<u16> {
         let mut found = Vec::new();
-        self.each(text, &mut Lanes::default(), |start, end, literal| {
+        self.each(text.as_bytes(), &mut Lanes::default(), |start, end, literal| {
             let owners = literal.owners_at(&text.as_bytes()[start..end]);
             found.extend(owners.filter(|owner| !owner.turned).map(|owner| owner.rule));
         });
@@ -147,14 +160,17 @@ impl Anchors {
     }
 
     /// Calls a function with every occurrence of a literal, but for its case, in the order of their ends.
-    fn each(&self, text: &str, lanes: &mut Lanes, mut found: impl FnMut(usize, usize, &Literal)) {
-        let text = text.as_bytes();
+    fn each(&self, text: &[u8], lanes: &mut Lanes, mut found: impl FnMut(usize, usize, &Literal)) {
         for begun in (0..text.len()).step_by(PIECE_BYTES) {
-            self.engine.run(text, begun..text.len().min(begun + PIECE_BYTES), self.reach_bytes, lanes);
+            self.engine.run(text, begun..text.len().min(begun + PIECE_BYTES), lanes);
             for occurrence in lanes.iter_mut().flat_map(|lane| lane.drain(..)) {
-                let literal = &self.literals[occurrence.literal as usize];
                 let end = occurrence.end as usize;
-                found(end - literal.bytes, end, literal);
+                for literal in &self.literals[occurrence.literals as usize] {
+                    let start = end.checked_sub(literal.text.len());
+                    if let Some(start) = start.filter(|&start| text[start..end].eq_ignore_ascii_case(&literal.text)) {
+                        found(start, end, literal);
+                    }
+                }
             }
         }
     }
@@ -168,16 +184,13 @@ impl Literal {
 }
 
 impl Owner {
-    /// Opens the window of the rule, if it may hold a match.
-    fn open(&self, rule: &Compiled, text_bytes: usize, place: (usize, usize), scratch: &mut Scratch) {
-        let (start, end) = window(text_bytes, place, self);
+    /// Whether a window may hold a match of the rule, as far as stretches of token characters tell. Turning letters keeps
+    /// them what they are.
+    fn may_hold(&self, rule: &Compiled, (start, end): (usize, usize), stretches: &Stretches) -> bool {
         let bytes_min = rule.rule.shape.token_min_bytes;
-        let may_hold = match self.longest_bytes {
-            None => stretches::allow_whole(scratch.longest_stretch_bytes, bytes_min),
-            Some(_) => stretches::allow(&scratch.stretches, start..end, bytes_min),
-        };
-        if may_hold {
-            touch(self.rule, scratch).add_window(start, end);
+        match self.longest_bytes {
+            None => stretches.allow_whole(bytes_min),
+            Some(_) => stretches.allow(start..end, bytes_min),
         }
     }
 }
@@ -189,62 +202,56 @@ fn spellings(compiled: &Compiled, anchor: &str) -> impl Iterator<Item = (String,
 }
 
 impl Engine {
-    fn new(by_literal: &BTreeMap<String, Literal>) -> Result<Engine, aho_corasick::BuildError> {
-        let bytes: usize = by_literal.keys().map(String::len).sum();
+    fn new(tails: &[Box<[u8]>]) -> Result<Engine, aho_corasick::BuildError> {
+        let bytes: usize = tails.iter().map(|tail| tail.len()).sum();
         // Without prefilters a state is special only if literals end in it.
-        if by_literal.is_empty() {
+        if tails.is_empty() {
             Ok(Engine::None)
         } else if bytes <= DFA_MAX_BYTES {
             let mut builder = dfa::Builder::new();
             builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
-            builder.build(by_literal.keys()).map(Engine::Dfa)
+            builder.build(tails).map(Engine::Dfa)
         } else {
             let mut builder = nfa::contiguous::Builder::new();
             builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
-            builder.build(by_literal.keys()).map(Engine::Nfa)
+            builder.build(tails).map(Engine::Nfa)
         }
     }
 
     /// Notes every literal that ends in a piece of a text.
-    fn run(&self, text: &[u8], piece: Range<usize>, reach_bytes: usize, lanes: &mut Lanes) {
+    fn run(&self, text: &[u8], piece: Range<usize>, lanes: &mut Lanes) {
         match self {
             Engine::None => {}
-            Engine::Dfa(automaton) => in_lanes(automaton, text, piece, reach_bytes, lanes),
-            Engine::Nfa(automaton) => in_lanes(automaton, text, piece, reach_bytes, lanes),
+            Engine::Dfa(automaton) => in_lanes(automaton, text, piece, lanes),
+            Engine::Nfa(automaton) => in_lanes(automaton, text, piece, lanes),
         }
     }
 }
 
 /// Notes where the literal of a rule begins, if its value may be hidden in a way that shows only there.
-fn mark(marks: &mut Vec<Mark>, at: usize, turned: bool, rule: &Compiled) {
+fn mark(marks: &mut Vec<Mark>, at: usize, turned: bool, may_hold: bool, rule: &Compiled) {
     let wrap = if turned { None } else { rule.proves.wrap() };
-    if turned || wrap.is_some() {
+    if turned && may_hold || wrap.is_some() {
         marks.push(Mark { at: at as u32, wrap, turned });
     }
 }
 
-fn in_lanes<A: Automaton>(automaton: &A, text: &[u8], piece: Range<usize>, reach_bytes: usize, lanes: &mut Lanes) {
-    if piece.len() / LANES >= LANE_MIN_BYTES.max(LANE_MIN_BEGINS * reach_bytes) {
-        run::<A, LANES>(automaton, text, piece, reach_bytes, lanes);
+fn in_lanes<A: Automaton>(automaton: &A, text: &[u8], piece: Range<usize>, lanes: &mut Lanes) {
+    if piece.len() / LANES >= LANE_MIN_BYTES {
+        run::<A, LANES>(automaton, text, piece, lanes);
     } else {
-        run::<A, 1>(automaton, text, piece, reach_bytes, lanes);
+        run::<A, 1>(automaton, text, piece, lanes);
     }
 }
 
 /// Runs so many lanes of a piece in turns. The last one takes what does not divide.
 #[expect(clippy::needless_range_loop, reason = "the lanes are at the same place, each in its own bytes")]
-fn run<A: Automaton, const N: usize>(
-    automaton: &A,
-    text: &[u8],
-    piece: Range<usize>,
-    reach_bytes: usize,
-    lanes: &mut Lanes,
-) {
+fn run<A: Automaton, const N: usize>(automaton: &A, text: &[u8], piece: Range<usize>, lanes: &mut Lanes) {
     let start = automaton.start_state(Anchored::No).expect("it was built for searches that are not anchored");
     let length = piece.len() / N;
     let begins: [usize; N] = std::array::from_fn(|lane| piece.start + lane * length);
     let mut states = [start; N];
-    for back in (1..=reach_bytes).rev() {
+    for back in (1..TAIL_BYTES).rev() {
         for (state, begin) in states.iter_mut().zip(begins) {
             if begin >= back {
                 *state = automaton.next_state(Anchored::No, *state, text[begin - back]);
@@ -274,7 +281,7 @@ fn run<A: Automaton, const N: usize>(
 fn note<A: Automaton>(automaton: &A, state: StateID, end: usize, lane: &mut Vec<Occurrence>) {
     if automaton.is_match(state) {
         let literals = (0..automaton.match_len(state)).map(|index| automaton.match_pattern(state, index));
-        lane.extend(literals.map(|literal| Occurrence { end: end as u32, literal: literal.as_u32() }));
+        lane.extend(literals.map(|literals| Occurrence { end: end as u32, literals: literals.as_u32() }));
     }
 }
 
@@ -326,17 +333,16 @@ mod tests {
         let lengths = (0..1_200).chain((0..40).map(|more| PIECE_BYTES - 20 + more)).chain([2 * PIECE_BYTES + 7]);
         for (length, from) in lengths.flat_map(|length| [(length, 0), (length, 7)]) {
             let text = &long.as_bytes()[from..from + length];
-            let mut lanes = Lanes::default();
             let mut found = Vec::new();
-            for begun in (0..text.len()).step_by(PIECE_BYTES) {
-                let piece = begun..text.len().min(begun + PIECE_BYTES);
-                anchors.engine.run(text, piece, anchors.reach_bytes, &mut lanes);
-                let drained = lanes.iter_mut().flat_map(|lane| lane.drain(..));
-                found.extend(drained.map(|occurrence| (occurrence.end as usize, occurrence.literal as usize)));
-            }
+            anchors.each(text, &mut Lanes::default(), |start, end, literal| {
+                assert!(end - start == literal.text.len());
+                found.push((end, literal.text.to_vec()));
+            });
             assert!(found.is_sorted_by_key(|(end, _)| *end));
-            let mut expected: Vec<_> =
-                whole.find_overlapping_iter(text).map(|hit| (hit.end(), hit.pattern().as_usize())).collect();
+            let mut expected: Vec<_> = whole
+                .find_overlapping_iter(text)
+                .map(|hit| (hit.end(), words[hit.pattern()].clone().into_bytes()))
+                .collect();
             found.sort_unstable();
             expected.sort_unstable();
             assert_eq!(found, expected, "{length} bytes from {from}");

@@ -4,7 +4,8 @@
 //! rules say of them does not count. Of a rule whose confidence another pack changed they are not run. Rules without two
 //! of each fail, and so do anchors that open too often on ordinary text, and patterns that a text can make slow.
 
-use super::{CompileError, Scanner, Scratch, compile, stretches, work};
+use super::stretches::Stretches;
+use super::{CompileError, Scanner, Scratch, compile, work};
 use crate::model::{Direction, Role};
 use crate::rules::{Catalogue, Rule};
 use std::fmt;
@@ -127,14 +128,14 @@ fn reports(scanner: &Scanner, index: usize, rule: &Rule, text: &str, scratch: &m
 fn common_anchors(scanner: &Scanner) -> Vec<Option<FailureKind>> {
     let of = BENIGN.lines().count();
     let mut sentences = vec![0; scanner.rules.len()];
-    let mut found = Vec::new();
+    let mut stretches = Stretches::default();
     for line in BENIGN.lines() {
-        stretches::find(line, &mut found);
+        stretches.find(line);
         let mut rules = scanner.anchors.rules_in(line);
         // An anchor that is everywhere costs nothing where the rule is not tried all the same.
         rules.retain(|&rule| {
             let shape = &scanner.rules[usize::from(rule)].rule.shape;
-            stretches::allow(&found, 0..line.len(), shape.token_min_bytes)
+            stretches.allow_whole(shape.token_min_bytes)
         });
         rules.sort_unstable();
         rules.dedup();

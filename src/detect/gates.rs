@@ -195,7 +195,7 @@ impl TokenGate {
     /// begins so far before its end.
     fn mark(&self, length: usize, scratch: &mut Scratch) {
         let stretches = std::mem::take(&mut scratch.stretches);
-        for &(start, end) in stretches.iter().filter(|(start, end)| end - start >= self.bytes_min) {
+        for &(start, end) in stretches.places.iter().filter(|(start, end)| end - start >= self.bytes_min) {
             let from = (start + self.bytes_min).saturating_sub(self.longest_bytes);
             let to = (end - self.bytes_min + self.longest_bytes).min(length);
             touch(self.rule, scratch).add_window(from, to);

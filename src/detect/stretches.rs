@@ -18,10 +18,42 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// Finds the stretches of a text that are long enough to matter, in order.
-pub(super) fn find(text: &str, found: &mut Vec<(usize, usize)>) {
-    found.clear();
-    each(text.as_bytes(), 0..text.len(), &TOKEN, TOKEN_MIN_BYTES, |start, end| found.push((start, end)));
+/// The stretches of a text that are long enough to matter, in order.
+#[derive(Default)]
+pub(super) struct Stretches {
+    pub places: Vec<(usize, usize)>,
+    longest_bytes: usize,
+}
+
+impl Stretches {
+    pub fn of(text: &str) -> Stretches {
+        let mut stretches = Stretches::default();
+        stretches.find(text);
+        stretches
+    }
+
+    /// Finds those of another text.
+    pub fn find(&mut self, text: &str) {
+        self.places.clear();
+        each(text.as_bytes(), 0..text.len(), &TOKEN, TOKEN_MIN_BYTES, |start, end| self.places.push((start, end)));
+        self.longest_bytes = self.places.iter().map(|(start, end)| end - start).max().unwrap_or(0);
+    }
+
+    /// What [`Stretches::allow`] says of the whole text. The window of a rule without a bound is always that: to look at
+    /// every stretch for each of its literals would take time with the square of the text.
+    pub fn allow_whole(&self, bytes_min: usize) -> bool {
+        bytes_min < TOKEN_MIN_BYTES || self.longest_bytes >= bytes_min
+    }
+
+    /// Whether a window may hold a match of a rule that needs a stretch of so many bytes.
+    pub fn allow(&self, window: Range<usize>, bytes_min: usize) -> bool {
+        if bytes_min < TOKEN_MIN_BYTES {
+            return true;
+        }
+        let first = self.places.partition_point(|(_, end)| *end <= window.start);
+        let near = self.places[first..].iter().take_while(|(start, _)| *start < window.end);
+        near.into_iter().any(|(start, end)| (*end).min(window.end) - (*start).max(window.start) >= bytes_min)
+    }
 }
 
 /// Calls a function with each stretch, within a range, of bytes that a table holds and of at least so many. It looks back
@@ -48,27 +80,6 @@ pub(super) fn each(
     }
 }
 
-/// How long the longest stretch of a text is.
-pub(super) fn longest_bytes(stretches: &[(usize, usize)]) -> usize {
-    stretches.iter().map(|(start, end)| end - start).max().unwrap_or(0)
-}
-
-/// What [`allow`] says of a whole text, given its longest stretch. The window of a rule without a bound is always that:
-/// to look at every stretch for each of its literals would take time with the square of the text.
-pub(super) fn allow_whole(longest_bytes: usize, bytes_min: usize) -> bool {
-    bytes_min < TOKEN_MIN_BYTES || longest_bytes >= bytes_min
-}
-
-/// Whether a window may hold a match of a rule that needs a stretch of so many bytes.
-pub(super) fn allow(stretches: &[(usize, usize)], window: Range<usize>, bytes_min: usize) -> bool {
-    if bytes_min < TOKEN_MIN_BYTES {
-        return true;
-    }
-    let first = stretches.partition_point(|(_, end)| *end <= window.start);
-    let near = stretches[first..].iter().take_while(|(start, _)| *start < window.end);
-    near.into_iter().any(|(start, end)| (*end).min(window.end) - (*start).max(window.start) >= bytes_min)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,9 +87,8 @@ mod tests {
     #[test]
     fn stretches_are_found_and_windows_judged() {
         let text = format!("a key: {} and {}, {}", "x".repeat(16), "y".repeat(15), "z".repeat(40));
-        let mut found = Vec::new();
-        find(&text, &mut found);
-        assert_eq!(found, [(7, 23), (45, 85)]);
+        let found = Stretches::of(&text);
+        assert_eq!(found.places, [(7, 23), (45, 85)]);
         for (window, bytes_min, expected) in [
             (0..85, 40, true),
             (0..85, 41, false),
@@ -89,24 +99,17 @@ mod tests {
             (23..61, 16, true),
             (23..45, 15, true),
         ] {
-            assert_eq!(allow(&found, window.clone(), bytes_min), expected, "{window:?} {bytes_min}");
+            assert_eq!(found.allow(window.clone(), bytes_min), expected, "{window:?} {bytes_min}");
         }
-        find("", &mut found);
-        assert!(found.is_empty());
+        assert!(Stretches::of("").places.is_empty());
     }
 
     #[test]
     fn a_whole_text_is_judged_by_its_longest_stretch() {
         for text in ["", "short", &"x".repeat(16), &format!("{} {}", "x".repeat(30), "y".repeat(20))] {
-            let mut found = Vec::new();
-            find(text, &mut found);
-            let longest = longest_bytes(&found);
+            let found = Stretches::of(text);
             for bytes_min in 0..40 {
-                assert_eq!(
-                    allow_whole(longest, bytes_min),
-                    allow(&found, 0..text.len(), bytes_min),
-                    "{text} {bytes_min}"
-                );
+                assert_eq!(found.allow_whole(bytes_min), found.allow(0..text.len(), bytes_min), "{text} {bytes_min}");
             }
         }
     }
