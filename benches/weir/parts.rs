@@ -288,7 +288,7 @@ impl Bench<'_> {
         let (events, planted) = (interactions.len(), planted(load, interactions.len()));
         let few = events / 8;
         let catalogues: Vec<(usize, Catalogue)> =
-            [1, 2, 4, 8].into_iter().map(|times| (times, rules::catalogue(times))).collect();
+            [1, 2, 4].into_iter().map(|times| (times, rules::catalogue(times))).collect();
         let scanners: Vec<(usize, Scanner)> = catalogues
             .iter()
             .map(|(times, catalogue)| (*times, Scanner::new(catalogue).unwrap_or_else(|error| panic!("{error}"))))
@@ -316,7 +316,7 @@ impl Bench<'_> {
         let timed = group(&title, rows, self.effort);
         goals.twice_the_rules = Some(timed[1].median_us / timed[0].median_us);
         goals.times_keywords_most =
-            Some((most.0 * self.catalogue.rules().len(), timed[4].median_us / timed[3].median_us));
+            Some((most.0 * self.catalogue.rules().len(), timed[3].median_us / timed[2].median_us));
     }
 
     /// Detect without Kafka: decode, scan, facts, encode.

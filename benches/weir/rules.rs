@@ -108,26 +108,21 @@ fn exchanged(hir: &Hir, copy: usize) -> Hir {
     }
 }
 
-/// Only small classes are spelt letters (`[Aa]`); a large one is closed under every exchange, or as good as that.
+/// A class with more characters is no choice of letters but a kind of them, such as hexadecimal digits, and is kept.
+const CHOICE_MAX: usize = 15;
+
 fn exchanged_class(class: &Class, copy: usize) -> Class {
     match class {
-        Class::Bytes(bytes) => {
+        Class::Bytes(bytes) if bytes.ranges().iter().map(ClassBytesRange::len).sum::<usize>() <= CHOICE_MAX => {
             let all = bytes.ranges().iter().flat_map(|range| range.start()..=range.end());
             let moved = all.map(|byte| exchange(byte, copy)).map(|byte| ClassBytesRange::new(byte, byte));
             Class::Bytes(ClassBytes::new(moved))
         }
-        Class::Unicode(unicode) => {
-            let mut moved = Vec::new();
-            for range in unicode.ranges() {
-                let (start, end) = (range.start() as u32, range.end() as u32);
-                let ascii = (start..=end.min(0x7f)).map(|code| char::from(exchange(code as u8, copy)));
-                moved.extend(ascii.map(|c| ClassUnicodeRange::new(c, c)));
-                let above = char::from_u32(start.max(0x80)).unwrap_or('\u{e000}');
-                if end >= 0x80 {
-                    moved.push(ClassUnicodeRange::new(above, range.end()));
-                }
-            }
-            Class::Unicode(ClassUnicode::new(moved))
+        Class::Unicode(unicode) if unicode.ranges().iter().map(ClassUnicodeRange::len).sum::<usize>() <= CHOICE_MAX => {
+            let all = unicode.ranges().iter().flat_map(|range| range.start()..=range.end());
+            let moved = all.map(|c| if c.is_ascii() { char::from(exchange(c as u8, copy)) } else { c });
+            Class::Unicode(ClassUnicode::new(moved.map(|c| ClassUnicodeRange::new(c, c))))
         }
+        kept => kept.clone(),
     }
 }

@@ -124,7 +124,7 @@ impl Anchors {
                 if rule.applies & applies == 0 {
                     continue;
                 }
-                let window = window(text.len(), (start, end), owner);
+                let window = owner.window(rule, text, (start, end));
                 let may_hold = owner.may_hold(rule, window, &scratch.stretches);
                 mark(&mut scratch.marks, start, owner.turned, may_hold, rule);
                 if may_hold && !owner.turned {
@@ -142,7 +142,7 @@ impl Anchors {
             for owner in literal.owners_at(&text.as_bytes()[start..end]) {
                 let rule = &rules[usize::from(owner.rule)];
                 if rule.applies & applies != 0 {
-                    let window = window(text.len(), (start, end), owner);
+                    let window = owner.window(rule, text, (start, end));
                     mark(marks, start, owner.turned, owner.may_hold(rule, window, &stretches), rule);
                 }
             }
@@ -184,6 +184,16 @@ impl Literal {
 }
 
 impl Owner {
+    /// A match of a rule in which its literal is the first that was proved lies in this window. Occurrences come in the
+    /// order of their ends, and so do the starts of windows that hold a match.
+    fn window(&self, rule: &Compiled, text: &str, (start, end): (usize, usize)) -> (usize, usize) {
+        let back = self.lead_bytes.or(self.longest_bytes);
+        let to = self.longest_bytes.map_or(text.len(), |longest| (start + longest).min(text.len()));
+        let window = (back.map_or(0, |back| end.saturating_sub(back)), to);
+        // Of turned letters others may be in a match than of those that are meant.
+        if self.turned { window } else { rule.narrowed(text.as_bytes(), window, (start, end)) }
+    }
+
     /// Whether a window may hold a match of the rule, as far as stretches of token characters tell. Turning letters keeps
     /// them what they are.
     fn may_hold(&self, rule: &Compiled, (start, end): (usize, usize), stretches: &Stretches) -> bool {
@@ -283,14 +293,6 @@ fn note<A: Automaton>(automaton: &A, state: StateID, end: usize, lane: &mut Vec<
         let literals = (0..automaton.match_len(state)).map(|index| automaton.match_pattern(state, index));
         lane.extend(literals.map(|literals| Occurrence { end: end as u32, literals: literals.as_u32() }));
     }
-}
-
-/// A match of a rule in which its literal is the first that was proved lies in this window. Occurrences come in the order of
-/// their ends, and so do the windows' starts.
-fn window(length: usize, (start, end): (usize, usize), owner: &Owner) -> (usize, usize) {
-    let back = owner.lead_bytes.or(owner.longest_bytes);
-    let to = owner.longest_bytes.map_or(length, |longest| (start + longest).min(length));
-    (back.map_or(0, |back| end.saturating_sub(back)), to)
 }
 
 /// The scratch of a rule that has a candidate in this part.

@@ -4,6 +4,7 @@
 
 use super::context;
 use super::layers::Proves;
+use super::stretches;
 use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
 use crate::rules::Rule;
 use aho_corasick::AhoCorasick;
@@ -28,6 +29,8 @@ pub(super) struct Compiled {
     pub applies: u16,
     pub pair: Option<Paired>,
     pub proves: Proves,
+    /// By byte, whether it may be in a match; none for rules whose matches may hold blanks, since that tells little.
+    holds: Option<Box<[bool; 256]>>,
 }
 
 /// What a rule is tried with.
@@ -52,8 +55,14 @@ impl Compiled {
             applies: applies(rule),
             pair: None,
             proves: Proves::of(rule),
+            holds: Some(stretches::bytes_of(&rule.shape.hir)).filter(|holds| !holds[usize::from(b' ')]),
             rule: rule.clone(),
         }
+    }
+
+    /// A window round a place in it, without what no match of the rule over that place can hold.
+    pub fn narrowed(&self, text: &[u8], window: (usize, usize), place: (usize, usize)) -> (usize, usize) {
+        self.holds.as_ref().map_or(window, |holds| stretches::narrowed(text, window, place, holds))
     }
 
     /// The automata of the rule. They are built when it first has a candidate: most rules of a process never do, and to

@@ -20,7 +20,7 @@ use super::sieve::{self, Sieve};
 use super::words::{WordAt, Words, needs_word};
 use super::{Scratch, context, stretches};
 use crate::rules::Trigger;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::Hir;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -52,7 +52,9 @@ struct Kind {
 enum MadeOf {
     /// No letters.
     Signs,
-    /// Capitals, and the letters of hexadecimal digits: of prose their runs hold single words.
+    /// The letters of hexadecimal digits.
+    Hex,
+    /// Capitals, and perhaps those: of prose their runs hold single words.
     Capitals,
     /// Letters, and no blanks: their runs are words.
     Words,
@@ -127,8 +129,9 @@ impl Gates {
     /// Marks the windows of every rule whose gate opens.
     pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
         for &(rule, longest_bytes) in &self.at_sign {
-            if rules[usize::from(rule)].applies & applies != 0 {
-                mark_at_signs(text, rule, longest_bytes, scratch);
+            let compiled = &rules[usize::from(rule)];
+            if compiled.applies & applies != 0 {
+                mark_at_signs(text, (rule, compiled), longest_bytes, scratch);
             }
         }
         for gate in self.token.iter().filter(|gate| rules[usize::from(gate.rule)].applies & applies != 0) {
@@ -174,12 +177,13 @@ impl Gates {
     }
 }
 
-fn mark_at_signs(text: &str, rule: u16, longest_bytes: Option<usize>, scratch: &mut Scratch) {
+fn mark_at_signs(text: &str, (rule, compiled): (u16, &Compiled), longest_bytes: Option<usize>, scratch: &mut Scratch) {
     for at in memchr::memchr_iter(b'@', text.as_bytes()) {
-        let (start, end) = match longest_bytes {
+        let window = match longest_bytes {
             None => (0, text.len()),
             Some(longest) => ((at + 1).saturating_sub(longest), (at + longest).min(text.len())),
         };
+        let (start, end) = compiled.narrowed(text.as_bytes(), window, (at, at + 1));
         touch(rule, scratch).add_window(start, end);
     }
 }
@@ -207,11 +211,13 @@ impl TokenGate {
 impl MadeOf {
     fn of(holds: &[bool; 256]) -> MadeOf {
         let any = |mut bytes: std::ops::RangeInclusive<u8>| bytes.any(|byte| holds[usize::from(byte)]);
-        match (any(b'A'..=b'Z') || any(b'a'..=b'f'), any(b'g'..=b'z'), holds[usize::from(b' ')]) {
-            (false, false, _) => MadeOf::Signs,
-            (true, false, _) => MadeOf::Capitals,
-            (_, true, false) => MadeOf::Words,
-            (_, true, true) => MadeOf::Prose,
+        let hex = any(b'A'..=b'F') || any(b'a'..=b'f');
+        match (any(b'g'..=b'z'), any(b'G'..=b'Z'), hex, holds[usize::from(b' ')]) {
+            (false, false, false, _) => MadeOf::Signs,
+            (false, false, true, _) => MadeOf::Hex,
+            (false, true, ..) => MadeOf::Capitals,
+            (true, _, _, false) => MadeOf::Words,
+            (true, _, _, true) => MadeOf::Prose,
         }
     }
 }
@@ -309,8 +315,7 @@ impl DigitGates {
 
 impl Run {
     fn of(hir: &Hir, digits_min: usize) -> Run {
-        let mut holds = Box::new([false; 256]);
-        bytes_of(hir, &mut holds);
+        let holds = stretches::bytes_of(hir);
         Run { holds, bytes_min: hir.properties().minimum_len().unwrap_or(1), digits_min }
     }
 
@@ -321,27 +326,5 @@ impl Run {
                 found(start, end);
             }
         });
-    }
-}
-
-/// Notes every byte that may occur in a match. Of characters above ASCII that is every byte above it: rough, and safe.
-fn bytes_of(hir: &Hir, holds: &mut [bool; 256]) {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => {}
-        HirKind::Literal(literal) => literal.0.iter().for_each(|&byte| holds[usize::from(byte)] = true),
-        HirKind::Class(Class::Bytes(class)) => {
-            let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
-            bytes.for_each(|byte| holds[usize::from(byte)] = true);
-        }
-        HirKind::Class(Class::Unicode(class)) => {
-            for range in class.ranges() {
-                let (start, end) = (range.start() as usize, range.end() as usize);
-                let last = if end < 0x80 { end } else { 0xff };
-                holds[start.min(0x80)..=last].fill(true);
-            }
-        }
-        HirKind::Repetition(repetition) => bytes_of(&repetition.sub, holds),
-        HirKind::Capture(capture) => bytes_of(&capture.sub, holds),
-        HirKind::Concat(subs) | HirKind::Alternation(subs) => subs.iter().for_each(|sub| bytes_of(sub, holds)),
     }
 }

@@ -5,6 +5,7 @@
 //! in few. That every match holds one is proved from its pattern (`rules/pattern.rs`).
 
 use crate::rules::pattern::{TOKEN_MIN_BYTES, is_token};
+use regex_syntax::hir::{Class, Hir, HirKind};
 use std::ops::Range;
 
 /// By byte: whether it is a token character.
@@ -80,6 +81,54 @@ pub(super) fn each(
     }
 }
 
+/// How far from a literal the end of the bytes that may be in a match is looked for.
+const NEAR_BYTES: usize = 96;
+
+/// A window round a place in it, without what no match over that place can hold, as far as that begins near by.
+pub(super) fn narrowed(
+    text: &[u8],
+    window: (usize, usize),
+    place: (usize, usize),
+    holds: &[bool; 256],
+) -> (usize, usize) {
+    let is_end = |byte: &u8| !holds[usize::from(*byte)];
+    // A literal may be longer than any match.
+    let place = (place.0.clamp(window.0, window.1), place.1.clamp(window.0, window.1));
+    let from = window.0.max(place.0.saturating_sub(NEAR_BYTES));
+    let to = window.1.min(place.1 + NEAR_BYTES);
+    let start = text[from..place.0].iter().rposition(is_end).map_or(window.0, |at| from + at + 1);
+    let end = text[place.1..to].iter().position(is_end).map_or(window.1, |at| place.1 + at);
+    (start, end)
+}
+
+/// By byte: whether it may occur in a match. Of characters above ASCII that is every byte above it: rough, and safe.
+pub(super) fn bytes_of(hir: &Hir) -> Box<[bool; 256]> {
+    let mut holds = Box::new([false; 256]);
+    add_bytes(hir, &mut holds);
+    holds
+}
+
+fn add_bytes(hir: &Hir, holds: &mut [bool; 256]) {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => literal.0.iter().for_each(|&byte| holds[usize::from(byte)] = true),
+        HirKind::Class(Class::Bytes(class)) => {
+            let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+            bytes.for_each(|byte| holds[usize::from(byte)] = true);
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            for range in class.ranges() {
+                let (start, end) = (range.start() as usize, range.end() as usize);
+                let last = if end < 0x80 { end } else { 0xff };
+                holds[start.min(0x80)..=last].fill(true);
+            }
+        }
+        HirKind::Repetition(repetition) => add_bytes(&repetition.sub, holds),
+        HirKind::Capture(capture) => add_bytes(&capture.sub, holds),
+        HirKind::Concat(subs) | HirKind::Alternation(subs) => subs.iter().for_each(|sub| add_bytes(sub, holds)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +151,22 @@ mod tests {
             assert_eq!(found.allow(window.clone(), bytes_min), expected, "{window:?} {bytes_min}");
         }
         assert!(Stretches::of("").places.is_empty());
+    }
+
+    #[test]
+    fn windows_are_narrowed_to_what_a_match_may_hold() {
+        let mut holds = [false; 256];
+        holds[b'a' as usize..=b'z' as usize].fill(true);
+        let text = format!("one two-three {}", "x".repeat(200));
+        for (window, place, expected) in [
+            ((0, 13), (8, 10), (8, 13)),
+            ((0, 13), (4, 7), (4, 7)),
+            ((5, 12), (5, 6), (5, 7)),
+            ((0, 214), (109, 112), (14, 214)),
+            ((0, 214), (112, 114), (0, 214)),
+        ] {
+            assert_eq!(narrowed(text.as_bytes(), window, place, &holds), expected, "{window:?} {place:?}");
+        }
     }
 
     #[test]
