@@ -74,9 +74,13 @@ pub struct Scanner {
     digest: String,
 }
 
-/// Most rules whose automata a thread keeps what it built of. Of two thousand rules few are tried in any stretch of
-/// traffic; past this many all begin anew, so that memory does not grow with every rule that was ever tried.
-const CACHES_MAX: usize = 128;
+/// What a thread keeps of the states that its rules' automata have built, in bytes. They are built as texts ask for them,
+/// which takes a thousand times as long as a step, so that few enough to be built again and again would cost most of the
+/// time; past this all begin anew, so that memory does not grow with every rule that was ever tried.
+const CACHES_MAX_BYTES: usize = 64 << 20;
+
+/// They are weighed once in so many texts.
+const TEXTS_PER_WEIGHING: u32 = 64;
 
 /// What a scan needs and the next one can use again. One a thread.
 #[derive(Default)]
@@ -87,12 +91,12 @@ pub struct Scratch {
     rules: Vec<RuleScratch>,
     /// Rules that have a region in the part at hand.
     touched: Vec<u16>,
-    /// Rules that have a cache.
-    cached: Vec<u16>,
+    /// Texts since the caches of rules were weighed.
+    unweighed: u32,
     lanes: anchors::Lanes,
     /// Of the part at hand.
     stretches: Stretches,
-    digits: usize,
+    digits: gates::Digits,
     words: Vec<WordAt>,
     gates: gates::GateScratch,
     found: Vec<Found>,
@@ -121,6 +125,21 @@ impl RuleScratch {
         match self.regions.last_mut() {
             Some(last) if start <= last.1 => last.1 = last.1.max(end),
             _ => self.regions.push((start, end)),
+        }
+    }
+}
+
+impl Scratch {
+    /// Forgets what automata have built, once it is too much.
+    fn weigh_caches(&mut self) {
+        self.unweighed += 1;
+        if self.unweighed < TEXTS_PER_WEIGHING {
+            return;
+        }
+        self.unweighed = 0;
+        let bytes: usize = self.rules.iter().filter_map(|own| own.cache.as_ref()).map(meta::Cache::memory_usage).sum();
+        if bytes > CACHES_MAX_BYTES {
+            self.rules.iter_mut().for_each(|own| own.cache = None);
         }
     }
 }
@@ -217,17 +236,12 @@ impl Scanner {
         scratch.found.clear();
         scratch.marks.clear();
         scratch.stretches.find(text);
-        scratch.digits = gates::count_digits(text.as_bytes());
-        self.anchors.mark(text, applies, &self.rules, self.gates.wants_words(scratch.digits), scratch);
+        scratch.digits.find(text.as_bytes());
+        self.anchors.mark(text, applies, &self.rules, self.gates.wants_words(scratch.digits.count), scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
-        let Scratch { rules, touched, found, cached, .. } = scratch;
+        scratch.weigh_caches();
+        let Scratch { rules, touched, found, .. } = scratch;
         for rule in touched.drain(..) {
-            if rules[usize::from(rule)].cache.is_none() {
-                if cached.len() >= CACHES_MAX {
-                    cached.drain(..).for_each(|rule| rules[usize::from(rule)].cache = None);
-                }
-                cached.push(rule);
-            }
             let own = &mut rules[usize::from(rule)];
             self.rules[usize::from(rule)].search(rule, text, own, found);
             own.regions.clear();

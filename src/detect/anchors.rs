@@ -10,6 +10,7 @@
 //! of a literal may reach into it. Four lanes are two to three times as fast as one.
 
 use super::compile::{CompileError, Compiled};
+use super::gates::KEPT_PLACES;
 use super::layers::{Mark, makes_known, spread};
 use super::stretches::Stretches;
 use super::words::{WordAt, Words};
@@ -113,6 +114,7 @@ impl Anchors {
     pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], wants_words: bool, scratch: &mut Scratch) {
         let mut lanes = std::mem::take(&mut scratch.lanes);
         scratch.words.clear();
+        scratch.words.shrink_to(KEPT_PLACES);
         self.each(text.as_bytes(), &mut lanes, |start, end, literal| {
             if let Some(word) = literal.word.filter(|_| wants_words)
                 && context::is_whole_word(text, start, end)

@@ -6,9 +6,8 @@
 //!
 //! 1. *Words.* Rules that are sure of nothing without a word near by are looked for round such words only; the pass that
 //!    looks for literals has found them (`detect/words.rs`).
-//! 2. *Runs.* A match lies within neighbouring bytes each of which occurs in some match of the class, and, where letters are
-//!    among them, within the longest match of a digit. A run that is too short, or holds too few digits, is passed over.
-//!    Runs are looked for only if the text holds digits enough, which is one pass of vector instructions.
+//! 2. *Runs.* A match lies near digits that are as many and as close together as it needs, within neighbouring bytes each of
+//!    which occurs in some match of the class. A run of these that is too short, or holds too few digits, is passed over.
 //! 3. *Sieve.* Over what is left one automaton of all patterns of the class tells where matches may end, and whose
 //!    (`detect/sieve.rs`). A rule is then searched no farther from there than its longest match, if one of its own words is near.
 //!
@@ -139,8 +138,8 @@ impl Gates {
         }
         let mut caches = std::mem::take(&mut scratch.gates);
         caches.resize_with(self.digits.len(), || None);
-        let (words, digits) = (std::mem::take(&mut scratch.words), scratch.digits);
-        let open = |(class, _): &(&DigitGates, _)| class.any.digits_min <= digits;
+        let (words, digits) = (std::mem::take(&mut scratch.words), std::mem::take(&mut scratch.digits));
+        let open = |(class, _): &(&DigitGates, _)| class.any.digits_min <= digits.count;
         for (class, cache) in self.digits.iter().zip(&mut caches).filter(open) {
             let mut marked = |gated: &Gated, start: usize, end: usize| {
                 let wanted = rules[usize::from(gated.rule)].applies & applies != 0;
@@ -150,10 +149,10 @@ impl Gates {
             };
             class.each_span(text, &words, |span| {
                 let mut run = |start, end| class.each_end(text, (start, end), cache, &mut marked);
-                class.each_run(text.as_bytes(), span, &mut run);
+                class.each_run(text.as_bytes(), span, &digits, &mut run);
             });
         }
-        (scratch.gates, scratch.words) = (caches, words);
+        (scratch.gates, scratch.words, scratch.digits) = (caches, words, digits);
     }
 
     /// Whether a match within a window can be a hit, as far as words near by decide it.
@@ -188,10 +187,42 @@ fn mark_at_signs(text: &str, (rule, compiled): (u16, &Compiled), longest_bytes: 
     }
 }
 
-pub(super) fn count_digits(text: &[u8]) -> usize {
-    // Counts of so few bytes fit the width of the vector's lanes.
-    let few = text.chunks(128);
-    few.map(|few| usize::from(few.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>())).sum()
+/// How many places of a text a thread keeps the memory for; only an unusual text has more.
+pub(super) const KEPT_PLACES: usize = 16 << 10;
+
+/// Where the digits of a text are.
+#[derive(Default)]
+pub(super) struct Digits {
+    /// Each as long as it goes, in order.
+    runs: Vec<Range<usize>>,
+    pub count: usize,
+}
+
+impl Digits {
+    /// Finds those of another text. Blocks without one are passed over by vector instructions.
+    pub fn find(&mut self, text: &[u8]) {
+        const BLOCK_BYTES: usize = 32;
+        self.runs.clear();
+        self.runs.shrink_to(KEPT_PLACES);
+        self.count = 0;
+        for (block, bytes) in text.chunks(BLOCK_BYTES).enumerate() {
+            if !bytes.iter().fold(false, |any, byte| any | byte.is_ascii_digit()) {
+                continue;
+            }
+            for at in bytes.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit()).map(|(at, _)| at) {
+                let at = block * BLOCK_BYTES + at;
+                self.count += 1;
+                match self.runs.last_mut() {
+                    Some(last) if last.end == at => last.end += 1,
+                    _ => self.runs.push(at..at + 1),
+                }
+            }
+        }
+    }
+}
+
+fn count_digits(text: &[u8]) -> usize {
+    text.iter().filter(|byte| byte.is_ascii_digit()).count()
 }
 
 impl TokenGate {
@@ -265,33 +296,34 @@ impl DigitGates {
     }
 
     /// Calls a function with each run of a range, in order.
-    fn each_run(&self, text: &[u8], range: Range<usize>, found: &mut impl FnMut(usize, usize)) {
-        if self.kind.made_of == MadeOf::Signs {
-            return self.any.find(text, range, found);
-        }
-        let text = &text[..range.end];
-        let mut at = range.start;
-        while let Some(digit) = text[at..].iter().position(u8::is_ascii_digit) {
-            let start = (at + digit).saturating_sub(self.longest_bytes).max(at);
-            let end = self.last_digit(text, at + digit);
-            let end = end.saturating_add(self.longest_bytes).min(text.len());
-            self.any.find(text, start..end, found);
-            at = end;
-        }
+    fn each_run(&self, text: &[u8], range: Range<usize>, digits: &Digits, found: &mut impl FnMut(usize, usize)) {
+        self.each_cluster(range, digits, |cluster| self.any.find(text, cluster, found));
     }
 
-    /// The last of the digits from here on of which each is near enough to the one before for one match to hold both, or
-    /// for the runs round them to overlap.
-    fn last_digit(&self, text: &[u8], digit: usize) -> usize {
-        let reach = self.longest_bytes.saturating_mul(2);
-        let mut last = digit;
-        loop {
-            let end = last.saturating_add(reach).min(text.len());
-            match text[last + 1..end].iter().rposition(u8::is_ascii_digit) {
-                Some(next) => last += next + 1,
-                None => return last,
+    /// Calls a function with each part of a range that is near enough to digits, and these to each other, for a match.
+    fn each_cluster(&self, range: Range<usize>, digits: &Digits, mut found: impl FnMut(Range<usize>)) {
+        let first = digits.runs.partition_point(|run| run.end <= range.start);
+        let last = digits.runs.partition_point(|run| run.start < range.end);
+        let runs = &digits.runs[first..last.max(first)];
+        let (mut cluster, mut counted, mut count) = (range.start..range.start, 0, 0);
+        for run in runs {
+            // A match whose first digit is one of this run has all of its digits before here.
+            let end = run.end.saturating_add(self.longest_bytes);
+            while let Some(next) = runs.get(counted).filter(|next| next.start < end) {
+                count += next.len();
+                counted += 1;
             }
+            if count >= self.any.digits_min {
+                let near = run.start.saturating_sub(self.longest_bytes).max(range.start)..end.min(range.end);
+                if near.start > cluster.end {
+                    found(std::mem::replace(&mut cluster, near));
+                } else {
+                    cluster.end = cluster.end.max(near.end);
+                }
+            }
+            count -= run.len();
         }
+        found(cluster);
     }
 
     /// Calls a function with each rule and a window round what may be a match of it, in a run. Windows of one rule come in
