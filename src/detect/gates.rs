@@ -36,7 +36,8 @@ pub(super) struct Gates {
 struct TokenGate {
     rule: u16,
     bytes_min: usize,
-    longest_bytes: usize,
+    /// How much of a match there is before and behind the stretch.
+    around_bytes: (usize, usize),
 }
 
 /// What tells the rules of one class from those of another. Their runs have nothing in common.
@@ -108,11 +109,12 @@ impl Gates {
                     let gated = Gated { rule, longest_bytes, may_be_alone: compiled.rule.alone.is_some() };
                     classes.entry(kind).or_insert_with(|| DigitGates::none(kind)).add(gated, run);
                 }
-                (Trigger::Token, longest) => gates.token.push(TokenGate {
-                    rule,
-                    bytes_min: shape.token_min_bytes,
-                    longest_bytes: longest.expect("it was resolved so"),
-                }),
+                (Trigger::Token, longest) => {
+                    let bytes_min = shape.token_min_bytes;
+                    let most = longest.expect("it was resolved so") - bytes_min;
+                    let around_bytes = shape.token_around_bytes.unwrap_or((most, most));
+                    gates.token.push(TokenGate { rule, bytes_min, around_bytes });
+                }
                 (Trigger::Anchors(_), _) => {}
             }
         }
@@ -133,8 +135,11 @@ impl Gates {
                 mark_at_signs(text, (rule, compiled), longest_bytes, scratch);
             }
         }
-        for gate in self.token.iter().filter(|gate| rules[usize::from(gate.rule)].applies & applies != 0) {
-            gate.mark(text.len(), scratch);
+        for gate in &self.token {
+            let compiled = &rules[usize::from(gate.rule)];
+            if compiled.applies & applies != 0 {
+                gate.mark(compiled, text, scratch);
+            }
         }
         let mut caches = std::mem::take(&mut scratch.gates);
         caches.resize_with(self.digits.len(), || None);
@@ -226,14 +231,13 @@ fn count_digits(text: &[u8]) -> usize {
 }
 
 impl TokenGate {
-    /// A match has as many bytes of a stretch as its rule waits for, so it ends so far behind the stretch's start, and
-    /// begins so far before its end.
-    fn mark(&self, length: usize, scratch: &mut Scratch) {
+    fn mark(&self, compiled: &Compiled, text: &str, scratch: &mut Scratch) {
         let stretches = std::mem::take(&mut scratch.stretches);
         for &(start, end) in stretches.places.iter().filter(|(start, end)| end - start >= self.bytes_min) {
-            let from = (start + self.bytes_min).saturating_sub(self.longest_bytes);
-            let to = (end - self.bytes_min + self.longest_bytes).min(length);
-            touch(self.rule, scratch).add_window(from, to);
+            let (before, behind) = self.around_bytes;
+            let window = (start.saturating_sub(before), (end + behind).min(text.len()));
+            let (start, end) = compiled.narrowed(text.as_bytes(), window, (start, end));
+            touch(self.rule, scratch).add_window(start, end);
         }
         scratch.stretches = stretches;
     }

@@ -59,6 +59,9 @@ pub struct Shape {
     pub digits_min: usize,
     /// Length of the stretch of token characters ([`is_token`]) that every match contains at least.
     pub token_min_bytes: usize,
+    /// Most bytes of a match before and behind that stretch, where a piece of the pattern is known to be it; a match lies
+    /// so near to a stretch of its text.
+    pub token_around_bytes: Option<(usize, usize)>,
     /// Explicit captures.
     pub groups: usize,
 }
@@ -88,7 +91,8 @@ impl Shape {
     fn measured(hir: Hir) -> Shape {
         let (longest_bytes, groups) = (hir.properties().maximum_len(), hir.properties().explicit_captures_len());
         let (digits_min, token_min_bytes) = (digits_min(&hir), Stretch::of(&hir).longest);
-        Shape { longest_bytes, digits_min, token_min_bytes, groups, hir }
+        let token_around_bytes = around(&hir, token_min_bytes);
+        Shape { longest_bytes, digits_min, token_min_bytes, token_around_bytes, groups, hir }
     }
 
     /// Proves that every match contains one of the literals; `None`: it may not.
@@ -241,6 +245,30 @@ impl Stretch {
             (false, _) => self.then(self),
         }
     }
+}
+
+/// What a match of a pattern has at most before and behind a piece of it that is a stretch of at least so many bytes.
+fn around(hir: &Hir, bytes_min: usize) -> Option<(usize, usize)> {
+    let mut pieces = Vec::new();
+    flatten(std::slice::from_ref(hir), &mut pieces);
+    if let [one] = pieces[..]
+        && let HirKind::Alternation(subs) = one.kind()
+    {
+        let all: Option<Vec<_>> = subs.iter().map(|sub| around(sub, bytes_min)).collect();
+        return all?.into_iter().reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)));
+    }
+    let most =
+        |pieces: &[&Hir]| pieces.iter().try_fold(0, |all, piece| sum(Some(all), piece.properties().maximum_len()));
+    let stretches: Vec<Stretch> = pieces.iter().map(|piece| Stretch::of(piece)).collect();
+    let mut at = 0;
+    for run in stretches.chunk_by(|one, next| one.is_whole && next.is_whole) {
+        let end = at + run.len();
+        if run[0].is_whole && run.iter().map(|stretch| stretch.longest).sum::<usize>() >= bytes_min {
+            return most(&pieces[..at]).zip(most(&pieces[end..]));
+        }
+        at = end;
+    }
+    None
 }
 
 type Texts = BTreeSet<Vec<u8>>;
@@ -476,6 +504,22 @@ mod tests {
         ];
         for (pattern, expected) in table {
             assert_eq!(Shape::of(pattern, false).unwrap().token_min_bytes, expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_around_a_stretch_is_measured() {
+        let table = [
+            ("[a-z0-9]{16,200}", Some((0, 0))),
+            ("(?:^|(?u:[^a-z]))([a-z]{16,200})(?:$|!)", Some((4, 1))),
+            (r"key: [13][a-z0-9]{15,34}\b[.]?", Some((5, 1))),
+            ("a=[a-z]{16}|(bcd=)?[a-z]{20}!!", Some((4, 2))),
+            ("[a-z.]*=[a-z]{16}", None),
+            ("x{8}(?:y{8}|z{9})", Some((0, 0))),
+            ("x{8}(?:!x{17}|z{20})", None),
+        ];
+        for (pattern, expected) in table {
+            assert_eq!(Shape::of(pattern, false).unwrap().token_around_bytes, expected, "{pattern}");
         }
     }
 
