@@ -423,7 +423,7 @@ pub struct LeftOut {
 const THRESHOLDS_PERMILLE: std::ops::RangeInclusive<u16> = 1..=19;
 const THRESHOLD_STEP_PERMILLE: u16 = 50;
 
-/// Leaves out one file after the other: the threshold is chosen on the rest, as an operator would ([`threshold_for`]), and
+/// Leaves out one file after the other: the threshold is chosen on the rest, as an operator would (`threshold_for`), and
 /// tried on it. The one number that could be fitted to a corpus is so measured on files that it was not fitted to; the
 /// rules themselves stay as they are.
 pub fn left_out(evaluation: &Evaluation, fpr_max: f64) -> Vec<LeftOut> {
