@@ -65,8 +65,7 @@ fn lone_give_way(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut Buffe
     };
     buffers.keep.clear();
     buffers.keep.extend(found.iter().map(|hit| !is_lone(hit) || !found.iter().any(|other| beats(other, hit))));
-    let mut keep = buffers.keep.iter();
-    found.retain(|_| *keep.next().expect("one for each hit"));
+    retain(found, &buffers.keep);
 }
 
 fn raise_pairs(rules: &[Compiled], found: &mut [Found], buffers: &mut Buffers) {
@@ -120,7 +119,12 @@ fn give_way(rules: &[Compiled], found: &mut Vec<Found>, buffers: &mut Buffers) {
         }
     }
     surest_of_rivals(rules, found, &mut buffers.keep);
-    let mut keep = buffers.keep.iter();
+    retain(found, &buffers.keep);
+}
+
+/// Drops the hits that are not kept; there is one word for each hit.
+fn retain(found: &mut Vec<Found>, keep: &[bool]) {
+    let mut keep = keep.iter();
     found.retain(|_| *keep.next().expect("one for each hit"));
 }
 
