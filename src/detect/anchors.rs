@@ -66,9 +66,6 @@ struct Owner {
     exact: Option<Box<[u8]>>,
     /// Whether the literal stands here with its letters turned: then it opens no window and is only marked.
     turned: bool,
-    /// Longest match of the rule, and what of it lies before the literal's end at most; `None` for no bound.
-    longest_bytes: Option<usize>,
-    lead_bytes: Option<usize>,
 }
 
 /// Where literals may end, and which. Memory of the scratch.
@@ -90,8 +87,7 @@ impl Anchors {
             for anchor in anchors {
                 for (anchor, turned) in spellings(compiled, anchor) {
                     let exact = (!rule.ignore_case).then(|| anchor.as_bytes().into());
-                    let (longest_bytes, lead_bytes) = (rule.shape.longest_bytes, rule.lead_bytes);
-                    let owner = Owner { rule: index as u16, exact, turned, longest_bytes, lead_bytes };
+                    let owner = Owner { rule: index as u16, exact, turned };
                     by_literal.entry(anchor.to_ascii_lowercase()).or_default().owners.push(owner);
                 }
             }
@@ -127,7 +123,7 @@ impl Anchors {
                     continue;
                 }
                 let window = owner.window(rule, text, (start, end));
-                let may_hold = owner.may_hold(rule, window, &scratch.stretches);
+                let may_hold = may_hold(rule, window, &scratch.stretches);
                 mark(&mut scratch.marks, start, owner.turned, may_hold, rule);
                 if may_hold && !owner.turned {
                     touch(owner.rule, scratch).add_window(window.0, window.1);
@@ -145,7 +141,7 @@ impl Anchors {
                 let rule = &rules[usize::from(owner.rule)];
                 if rule.applies & applies != 0 {
                     let window = owner.window(rule, text, (start, end));
-                    mark(marks, start, owner.turned, owner.may_hold(rule, window, &stretches), rule);
+                    mark(marks, start, owner.turned, may_hold(rule, window, &stretches), rule);
                 }
             }
         });
@@ -188,22 +184,23 @@ impl Literal {
 impl Owner {
     /// A match of a rule in which its literal is the first that was proved lies in this window. Occurrences come in the
     /// order of their ends, and so do the starts of windows that hold a match.
-    fn window(&self, rule: &Compiled, text: &str, (start, end): (usize, usize)) -> (usize, usize) {
-        let back = self.lead_bytes.or(self.longest_bytes);
-        let to = self.longest_bytes.map_or(text.len(), |longest| (start + longest).min(text.len()));
+    fn window(&self, compiled: &Compiled, text: &str, (start, end): (usize, usize)) -> (usize, usize) {
+        let longest_bytes = compiled.rule.shape.longest_bytes;
+        let back = compiled.rule.lead_bytes.or(longest_bytes);
+        let to = longest_bytes.map_or(text.len(), |longest| (start + longest).min(text.len()));
         let window = (back.map_or(0, |back| end.saturating_sub(back)), to);
         // Of turned letters others may be in a match than of those that are meant.
-        if self.turned { window } else { rule.narrowed(text.as_bytes(), window, (start, end)) }
+        if self.turned { window } else { compiled.narrowed(text.as_bytes(), window, (start, end)) }
     }
+}
 
-    /// Whether a window may hold a match of the rule, as far as stretches of token characters tell. Turning letters keeps
-    /// them what they are.
-    fn may_hold(&self, rule: &Compiled, (start, end): (usize, usize), stretches: &Stretches) -> bool {
-        let bytes_min = rule.rule.shape.token_min_bytes;
-        match self.longest_bytes {
-            None => stretches.allow_whole(bytes_min),
-            Some(_) => stretches.allow(start..end, bytes_min),
-        }
+/// Whether a window may hold a match of a rule, as far as stretches of token characters tell. Turning letters keeps them
+/// what they are.
+fn may_hold(compiled: &Compiled, (start, end): (usize, usize), stretches: &Stretches) -> bool {
+    let shape = &compiled.rule.shape;
+    match shape.longest_bytes {
+        None => stretches.allow_whole(shape.token_min_bytes),
+        Some(_) => stretches.allow(start..end, shape.token_min_bytes),
     }
 }
 

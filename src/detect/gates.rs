@@ -27,8 +27,7 @@ pub(super) struct Gates {
     /// Rules whose runs are looked for together.
     digits: Vec<DigitGates>,
     words: Words,
-    /// Rule and its longest match.
-    at_sign: Vec<(u16, Option<usize>)>,
+    at_sign: Vec<u16>,
     token: Vec<TokenGate>,
 }
 
@@ -101,7 +100,7 @@ impl Gates {
         for (index, compiled) in rules.iter().enumerate() {
             let (rule, shape) = (index as u16, &compiled.rule.shape);
             match (&compiled.rule.trigger, shape.longest_bytes) {
-                (Trigger::AtSign, longest) => gates.at_sign.push((rule, longest)),
+                (Trigger::AtSign, _) => gates.at_sign.push(rule),
                 (Trigger::Digits, longest) => {
                     let run = Run::of(&shape.hir, shape.digits_min.max(1));
                     let kind = Kind { needs_word: needs_word(&compiled.rule), made_of: MadeOf::of(&run.holds) };
@@ -129,10 +128,10 @@ impl Gates {
 
     /// Marks the windows of every rule whose gate opens.
     pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
-        for &(rule, longest_bytes) in &self.at_sign {
+        for &rule in &self.at_sign {
             let compiled = &rules[usize::from(rule)];
             if compiled.applies & applies != 0 {
-                mark_at_signs(text, (rule, compiled), longest_bytes, scratch);
+                mark_at_signs(text, rule, compiled, scratch);
             }
         }
         for gate in &self.token {
@@ -181,9 +180,9 @@ impl Gates {
     }
 }
 
-fn mark_at_signs(text: &str, (rule, compiled): (u16, &Compiled), longest_bytes: Option<usize>, scratch: &mut Scratch) {
+fn mark_at_signs(text: &str, rule: u16, compiled: &Compiled, scratch: &mut Scratch) {
     for at in memchr::memchr_iter(b'@', text.as_bytes()) {
-        let window = match longest_bytes {
+        let window = match compiled.rule.shape.longest_bytes {
             None => (0, text.len()),
             Some(longest) => ((at + 1).saturating_sub(longest), (at + longest).min(text.len())),
         };
@@ -287,47 +286,30 @@ impl DigitGates {
             return found(0..text.len());
         }
         let reach = self.longest_bytes.saturating_add(context::REACH_BYTES);
-        let mut span = 0..0;
-        for word in words.iter().filter(|word| self.waits_for[word.word]) {
-            let near = word.end.saturating_sub(reach)..word.start.saturating_add(reach).min(text.len());
-            if near.start > span.end {
-                found(std::mem::replace(&mut span, near));
-            } else {
-                span.end = span.end.max(near.end);
-            }
-        }
-        found(span);
+        let own = words.iter().filter(|word| self.waits_for[word.word]);
+        let near = own.map(|word| word.end.saturating_sub(reach)..word.start.saturating_add(reach).min(text.len()));
+        each_merged(near, found);
     }
 
-    /// Calls a function with each run of a range, in order.
+    /// Calls a function with each run of a range, in order: they are near enough to digits, and these to each other.
     fn each_run(&self, text: &[u8], range: Range<usize>, digits: &Digits, found: &mut impl FnMut(usize, usize)) {
-        self.each_cluster(range, digits, |cluster| self.any.find(text, cluster, found));
-    }
-
-    /// Calls a function with each part of a range that is near enough to digits, and these to each other, for a match.
-    fn each_cluster(&self, range: Range<usize>, digits: &Digits, mut found: impl FnMut(Range<usize>)) {
         let first = digits.runs.partition_point(|run| run.end <= range.start);
         let last = digits.runs.partition_point(|run| run.start < range.end);
         let runs = &digits.runs[first..last.max(first)];
-        let (mut cluster, mut counted, mut count) = (range.start..range.start, 0, 0);
-        for run in runs {
+        let (mut counted, mut count) = (0, 0);
+        let near = runs.iter().filter_map(|run| {
             // A match whose first digit is one of this run has all of its digits before here.
             let end = run.end.saturating_add(self.longest_bytes);
             while let Some(next) = runs.get(counted).filter(|next| next.start < end) {
                 count += next.len();
                 counted += 1;
             }
-            if count >= self.any.digits_min {
-                let near = run.start.saturating_sub(self.longest_bytes).max(range.start)..end.min(range.end);
-                if near.start > cluster.end {
-                    found(std::mem::replace(&mut cluster, near));
-                } else {
-                    cluster.end = cluster.end.max(near.end);
-                }
-            }
+            let enough = count >= self.any.digits_min;
             count -= run.len();
-        }
-        found(cluster);
+            let start = run.start.saturating_sub(self.longest_bytes).max(range.start);
+            enough.then_some(start..end.min(range.end))
+        });
+        each_merged(near, |cluster| self.any.find(text, cluster, found));
     }
 
     /// Calls a function with each rule and a window round what may be a match of it, in a run. Windows of one rule come in
@@ -347,6 +329,18 @@ impl DigitGates {
             found(gated, start.max(end.saturating_sub(gated.longest_bytes)), end);
         });
     }
+}
+
+/// Calls a function with ranges in the order of their starts, those that touch made one.
+fn each_merged(ranges: impl Iterator<Item = Range<usize>>, mut found: impl FnMut(Range<usize>)) {
+    let mut last: Option<Range<usize>> = None;
+    for range in ranges {
+        match &mut last {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => last.replace(range).into_iter().for_each(&mut found),
+        }
+    }
+    last.into_iter().for_each(found);
 }
 
 impl Run {
