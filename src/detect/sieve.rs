@@ -8,9 +8,7 @@
 use regex_automata::hybrid::dfa::{DFA, OverlappingState};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::{Input, MatchKind};
-use regex_syntax::hir::{
-    Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition,
-};
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition};
 use std::ops::Range;
 
 pub(super) use regex_automata::hybrid::dfa::Cache;
@@ -75,27 +73,19 @@ fn coarse(hir: &Hir) -> Hir {
 }
 
 fn coarse_class(class: &Class) -> Class {
-    match class {
-        Class::Unicode(class) => {
-            let characters = class.iter().map(|range| range.len()).sum::<usize>();
-            let some =
-                |&(first, last): &(char, char)| class.iter().any(|range| range.start() <= last && first <= range.end());
-            let mut wider = class.clone();
-            let more = COARSE.iter().filter(|_| characters > KEPT_CHARACTERS).filter(|range| some(range));
-            wider.union(&ClassUnicode::new(more.map(|&(first, last)| ClassUnicodeRange::new(first, last))));
-            Class::Unicode(wider)
-        }
-        Class::Bytes(class) => {
-            let bytes = class.iter().map(|range| range.len()).sum::<usize>();
-            let some = |&(first, last): &(char, char)| {
-                class.iter().any(|range| range.start() <= last as u8 && first as u8 <= range.end())
-            };
-            let mut wider = class.clone();
-            let more = COARSE.iter().filter(|_| bytes > KEPT_CHARACTERS).filter(|range| some(range));
-            wider.union(&ClassBytes::new(more.map(|&(first, last)| ClassBytesRange::new(first as u8, last as u8))));
-            Class::Bytes(wider)
-        }
+    let own = match class {
+        Class::Unicode(class) => Some(class.clone()),
+        Class::Bytes(class) => class.to_unicode_class(),
+    };
+    let Some(mut wider) = own else { return class.clone() };
+    if wider.ranges().iter().map(ClassUnicodeRange::len).sum::<usize>() > KEPT_CHARACTERS {
+        let has_some = |&&(first, last): &&(char, char)| {
+            wider.ranges().iter().any(|range| range.start() <= last && first <= range.end())
+        };
+        let more = COARSE.iter().filter(has_some).map(|&(first, last)| ClassUnicodeRange::new(first, last));
+        wider.union(&ClassUnicode::new(more.collect::<Vec<_>>()));
     }
+    Class::Unicode(wider)
 }
 
 #[cfg(test)]
