@@ -39,6 +39,7 @@ mod identifiers;
 mod layers;
 pub mod naive;
 mod normalise;
+mod radix;
 mod settle;
 mod sieve;
 mod stretches;

@@ -1,6 +1,7 @@
 //! Runs of letters that stand for bytes: base64 in both alphabets and over several lines, hex; and what those bytes
 //! were compressed by. What comes out is text, or it is of no interest: keys, hashes and pictures look encoded too.
 
+use super::super::radix;
 use super::signs::RUN_SEEN_BYTES;
 use crate::model::Layer;
 use flate2::read::{GzDecoder, ZlibDecoder};
@@ -233,27 +234,12 @@ fn one(
     false
 }
 
+/// Decodes as far as there are digits, of which a run consists.
 fn to_bytes(layer: Layer, run: &[u8], out: &mut Vec<u8>) {
-    let bits = if layer == Layer::Hex { 4 } else { 6 };
-    let (mut value, mut held) = (0u32, 0);
-    for &byte in run {
-        let digit = match byte {
-            b'0'..=b'9' if bits == 4 => byte - b'0',
-            b'a'..=b'f' if bits == 4 => byte - b'a' + 10,
-            b'A'..=b'F' if bits == 4 => byte - b'A' + 10,
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            _ => 63,
-        };
-        value = value << bits | u32::from(digit);
-        held += bits;
-        if held >= 8 {
-            held -= 8;
-            out.push((value >> held) as u8);
-        }
-    }
+    let _ = match layer {
+        Layer::Hex => radix::unpack(run, 4, radix::hex_digit, out),
+        _ => radix::unpack(run, 6, radix::base64_digit, out),
+    };
 }
 
 /// Whether a text, or something compressed, may begin so.

@@ -2,6 +2,7 @@
 //!
 //! Nothing is asked of the service that would know them.
 
+use super::super::radix;
 use serde::Deserialize;
 
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
@@ -93,28 +94,12 @@ pub(super) fn jwt_header(value: &str) -> bool {
 
 /// Decodes base64 of either alphabet, without padding; `None` when it is none.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    unpacked(text, 6, |byte| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    })
+    unpacked(text, 6, radix::base64_digit)
 }
 
-/// The bytes that digits of so many bits write; bits that fill no byte are let go.
 fn unpacked(text: &str, digit_bits: u32, digit: impl Fn(u8) -> Option<u8>) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
-    let (mut bits, mut held) = (0u32, 0u32);
-    for byte in text.bytes() {
-        bits = bits << digit_bits | u32::from(digit(byte)?);
-        held += digit_bits;
-        if held >= 8 {
-            held -= 8;
-            out.push((bits >> held) as u8);
-        }
-    }
+    radix::unpack(text.as_bytes(), digit_bits, digit, &mut out)?;
     Some(out)
 }
 
