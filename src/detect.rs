@@ -1,8 +1,8 @@
 //! The scanner: from an interaction to the hits of every rule in it.
 //!
-//! One cheap pass over each part finds candidates (literals by aho-corasick; `@`, digits and long stretches of token
-//! characters by byte class); only round those does a rule's pattern run, and only what it matches is validated. Hits of
-//! every confidence come back: whether one is worth reporting is judged later.
+//! Cheap passes over each part find candidates (literals by the hash of some of their bytes; `@`, digits and long stretches
+//! of token characters by byte class); only round those does a rule's pattern run, and only what it matches is validated.
+//! Hits of every confidence come back: whether one is worth reporting is judged later.
 //!
 //! **What a rule's hits in a part are.** The pattern is searched leftmost-first from the start of the part. A match
 //! that is confirmed is a hit, and the search goes on at its end; one that is not confirmed is passed over, and the
@@ -13,8 +13,9 @@
 //!    are loaded.
 //! 2. A window reaches so far to both sides of such a place that it holds every match over it: the pattern's longest
 //!    match, and before an anchor no farther than it is proved that a match has come to the end of its first one. Windows
-//!    that cannot hold a match that becomes a hit are dropped (`detect/gates.rs`, `detect/stretches.rs`). Windows that
-//!    touch are merged into regions; regions are disjoint, and every match that counts lies in one.
+//!    that cannot hold a match that becomes a hit are dropped (`detect/numbers.rs`, `detect/stretches.rs`). Windows that
+//!    touch are merged into regions; regions are disjoint, and every match that counts lies in one. Where matches are proved
+//!    to begin with an anchor, each is tried from where one stands, first things first, and nothing is searched.
 //! 3. Whatever begins at byte *s* of a region therefore also ends in that region: the search within the region has
 //!    the same choices at *s* as the search over the whole, and looks at the same neighbours, since it is given the
 //!    whole text and a span. It makes the same choice.
@@ -29,16 +30,19 @@
 //! It does not look across parts, or know policy.
 
 mod anchors;
+mod blocks;
 mod compile;
 mod confirm;
 mod context;
 mod entropy;
 pub mod examples;
 mod gates;
+mod grams;
 mod identifiers;
 mod layers;
 pub mod naive;
 mod normalise;
+mod numbers;
 mod radix;
 mod settle;
 mod sieve;
@@ -54,15 +58,15 @@ use crate::model::{Hit, Hits, Interaction, Raw, RuleInfo};
 use crate::rules::Catalogue;
 use anchors::Anchors;
 use bumpalo::Bump;
-pub use compile::CompileError;
 use compile::Compiled;
 use gates::Gates;
+use numbers::Numbers;
 use regex_automata::meta;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use settle::Found;
 use stretches::Stretches;
-use words::{WordAt, Words};
+use words::WordAt;
 
 const _: () = assert!(limits::EVENT_CEILING_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
 
@@ -71,6 +75,7 @@ pub struct Scanner {
     rules: Vec<Compiled>,
     anchors: Anchors,
     gates: Gates,
+    numbers: Numbers,
     /// The catalogue's digest, which ties a scratch to its scanner.
     digest: String,
 }
@@ -83,6 +88,16 @@ const CACHES_MAX_BYTES: usize = 64 << 20;
 /// They are weighed once in so many texts.
 const TEXTS_PER_WEIGHING: u32 = 64;
 
+/// How often a byte may be looked at, on average, by a rule that is tried where its literals are. Past it the rule is
+/// searched, so that time stays linear when literals stand close together.
+const TRIES_PER_BYTE: usize = 4;
+
+/// From so many tries on it is searched too, so that their places take no memory to speak of.
+const TRIES_MAX: usize = 1024;
+
+/// How many places of a text a thread keeps the memory for; only an unusual text has more.
+const KEPT_PLACES: usize = 16 << 10;
+
 /// What a scan needs and the next one can use again. One a thread.
 #[derive(Default)]
 pub struct Scratch {
@@ -94,12 +109,12 @@ pub struct Scratch {
     touched: Vec<u16>,
     /// Texts since the caches of rules were weighed.
     unweighed: u32,
-    lanes: anchors::Lanes,
+    pieces: anchors::Pieces,
     /// Of the part at hand.
     stretches: Stretches,
-    digits: gates::Digits,
+    digits: numbers::Digits,
     words: Vec<WordAt>,
-    gates: gates::GateScratch,
+    sieve: Option<sieve::Cache>,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
     identifiers: String,
@@ -113,7 +128,7 @@ pub struct Scratch {
 /// The part of the scratch that belongs to one rule.
 #[derive(Default)]
 struct RuleScratch {
-    /// Disjoint and in order, in bytes of the part at hand.
+    /// Where it is searched, or at the starts of which it is tried, in bytes of the part at hand.
     regions: Vec<(usize, usize)>,
     /// Made when the rule first has a candidate: most rules never do.
     cache: Option<meta::Cache>,
@@ -121,13 +136,48 @@ struct RuleScratch {
 }
 
 impl RuleScratch {
-    /// Adds a window; windows come in the order of their starts.
+    /// Adds a window. Most come in the order of their starts.
     fn add_window(&mut self, start: usize, end: usize) {
         match self.regions.last_mut() {
-            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            Some(last) if last.0 <= start && start <= last.1 => last.1 = last.1.max(end),
             _ => self.regions.push((start, end)),
         }
     }
+
+    /// Adds a window at whose very start a match may begin, and nowhere else.
+    fn add_try(&mut self, start: usize, end: usize) {
+        if self.regions.len() < TRIES_MAX { self.regions.push((start, end)) } else { self.add_window(start, end) }
+    }
+
+    /// Whether to try one start after the other is little more work than to search all of it.
+    fn few_tries(&mut self) -> bool {
+        if self.regions.len() >= TRIES_MAX {
+            return false;
+        }
+        self.regions.sort_unstable();
+        let (mut tried, mut covered, mut last) = (0, 0, 0);
+        for &(start, end) in &self.regions {
+            tried += end - start;
+            covered += end.saturating_sub(last.max(start));
+            last = last.max(end);
+        }
+        tried <= TRIES_PER_BYTE * covered
+    }
+}
+
+/// Puts ranges in order, and those that touch together.
+fn merge(ranges: &mut Vec<(usize, usize)>) {
+    if ranges.is_sorted_by(|one, next| one.1 < next.0) {
+        return;
+    }
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, last| {
+        let touches = next.0 <= last.1;
+        if touches {
+            last.1 = last.1.max(next.1);
+        }
+        touches
+    });
 }
 
 impl Scratch {
@@ -147,12 +197,10 @@ impl Scratch {
 
 impl Scanner {
     /// Compiles a catalogue.
-    pub fn new(catalogue: &Catalogue) -> Result<Scanner, CompileError> {
+    pub fn new(catalogue: &Catalogue) -> Scanner {
         let rules = compile::with_pairs(catalogue.rules().iter().map(Compiled::new).collect());
-        let words = Words::of(&rules);
-        let anchors = Anchors::new(&rules, &words)?;
-        let gates = Gates::new(&rules, words);
-        Ok(Scanner { rules, anchors, gates, digest: catalogue.digest().to_string() })
+        let (anchors, gates, numbers) = (Anchors::new(&rules), Gates::new(&rules), Numbers::new(&rules));
+        Scanner { rules, anchors, gates, numbers, digest: catalogue.digest().to_string() }
     }
 
     /// Finds everything in an interaction. Of more than `limits::HITS_PER_INTERACTION` hits the most telling stay:
@@ -237,14 +285,20 @@ impl Scanner {
         scratch.found.clear();
         scratch.marks.clear();
         scratch.stretches.find(text);
-        scratch.digits.find(text.as_bytes());
-        self.anchors.mark(text, applies, &self.rules, self.gates.wants_words(scratch.digits.count), scratch);
+        self.anchors.mark(text, applies, &self.rules, scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
+        self.numbers.mark(text, applies, &self.rules, scratch);
         scratch.weigh_caches();
         let Scratch { rules, touched, found, .. } = scratch;
         for rule in touched.drain(..) {
             let own = &mut rules[usize::from(rule)];
-            self.rules[usize::from(rule)].search(rule, text, own, found);
+            let compiled = &self.rules[usize::from(rule)];
+            if compiled.begins() && own.few_tries() {
+                compiled.search(rule, text, own, Anchored::Yes, found);
+            } else {
+                merge(&mut own.regions);
+                compiled.search(rule, text, own, Anchored::No, found);
+            }
             own.regions.clear();
         }
         if !scratch.found.is_empty() {
@@ -255,19 +309,26 @@ impl Scanner {
 }
 
 impl Compiled {
-    /// Searches the regions of a text; see the head of this file for what counts as a hit.
-    fn search(&self, id: u16, text: &str, own: &mut RuleScratch, found: &mut Vec<Found>) {
+    /// Searches the regions of a text, or tries only their starts; see the head of this file for what counts as a hit.
+    fn search(&self, id: u16, text: &str, own: &mut RuleScratch, anchored: Anchored, found: &mut Vec<Found>) {
         let RuleScratch { regions, cache, slots } = own;
         let regex = &self.automata().regex;
         let cache = cache.get_or_insert_with(|| regex.create_cache());
+        let mut at = 0;
         for &(start, end) in regions.iter() {
-            let mut at = start;
-            while let Some(hit) = regex.search_with(cache, &Input::new(text).span(at..end)) {
+            if start < at && anchored.is_anchored() {
+                continue;
+            }
+            at = start;
+            while let Some(hit) = regex.search_with(cache, &Input::new(text).span(at..end).anchored(anchored)) {
                 let value = self.value(text, hit.start(), hit.end(), cache, slots);
                 let confidence = confirm::confirm(self, text, (hit.start(), hit.end()), value);
                 at = self.resume(confidence.is_some(), hit.start(), hit.end());
                 if let Some(confidence) = confidence {
                     found.push(Found::new(id, value, confidence));
+                }
+                if anchored.is_anchored() {
+                    break;
                 }
             }
         }

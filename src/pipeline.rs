@@ -133,8 +133,6 @@ impl Role {
 /// Why a loop ended for good.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("{0}")]
-    Rules(#[from] detection::CompileError),
     #[error(
         "{stage}: fenced more than {FENCED_MOST} times within 5 minutes while the brokers answered: two processes run as `{name}`. \
          Give each its own `kafka.instance` (WEIR_INSTANCE)"
@@ -169,7 +167,7 @@ impl Failure {
 /// Runs the loops of a role until they are told to stop or one of them cannot go on. Each says so itself when it ends:
 /// the others may take longer to end than the process has.
 pub fn run(pipeline: &Pipeline, role: Role, stop: &Stop, health: &Health) -> Result<(), Failure> {
-    let scanner = detection::Scanner::new(&pipeline.catalogue)?;
+    let scanner = detection::Scanner::new(&pipeline.catalogue);
     let mut outcomes = Vec::new();
     std::thread::scope(|scope| {
         let mut threads = Vec::new();

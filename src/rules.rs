@@ -277,6 +277,8 @@ pub struct Rule {
     /// Within how many bytes of its start every match has come to the end of an anchor; `None`: there is no bound, or no
     /// anchor.
     pub lead_bytes: Option<usize>,
+    /// Whether every match begins with an anchor.
+    pub begins_with_anchor: bool,
     /// All of them must hold.
     pub validators: Vec<Validator>,
     /// Least Shannon entropy of the value, in bits a character.

@@ -91,6 +91,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing", &["telemetry", "kafka", "clickhouse", "admin", "pipeline", "cli"]),
     ("tracing_subscriber", &["telemetry", "cli"]),
     ("unicode_normalization", &["detect"]),
+    ("wide", &["detect"]),
     ("xxhash_rust", &["model", "rules", "score", "ledger", "kafka", "clickhouse", "pipeline"]),
 ];
 

@@ -42,7 +42,7 @@ const TEXTS: &[(&str, &str)] = &[
 /// Measures them all.
 pub fn run(effort: Effort) {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(catalogue).unwrap_or_else(|error| panic!("{error}"));
+    let scanner = Scanner::new(catalogue);
     let length = if effort == Effort::Full { TEXT_BYTES } else { TEXT_BYTES / 100 };
     let payloads: Vec<(&str, Vec<u8>)> = TEXTS
         .iter()

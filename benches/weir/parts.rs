@@ -102,7 +102,7 @@ struct Bench<'b> {
 /// Measures everything, and tells the goals what they ask of it.
 pub fn run(own: &Corpus, external: Option<&Corpus>, effort: Effort, goals: &mut Goals) {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(catalogue).unwrap_or_else(|error| panic!("{error}"));
+    let scanner = Scanner::new(catalogue);
     let (keywords, every) = (Naive::new(&scanner, Way::Keywords), Naive::new(&scanner, Way::Every));
     let key = MaskKey::new(b"0123456789abcdef0123456789abcdef");
     let bench = Bench { effort, scanner: &scanner, keywords: &keywords, every: &every, catalogue, key: &key };
@@ -289,10 +289,8 @@ impl Bench<'_> {
         let few = events / 8;
         let catalogues: Vec<(usize, Catalogue)> =
             [1, 2, 4].into_iter().map(|times| (times, rules::catalogue(times))).collect();
-        let scanners: Vec<(usize, Scanner)> = catalogues
-            .iter()
-            .map(|(times, catalogue)| (*times, Scanner::new(catalogue).unwrap_or_else(|error| panic!("{error}"))))
-            .collect();
+        let scanners: Vec<(usize, Scanner)> =
+            catalogues.iter().map(|(times, catalogue)| (*times, Scanner::new(catalogue))).collect();
         let most = scanners.last().expect("there are scanners");
         let keywords = Naive::new(&most.1, Way::Keywords);
         let mut rows: Vec<Row<'_>> = Vec::new();

@@ -4,10 +4,9 @@
 //! ClickHouse are looked at one after the other, whatever the first of them says; how is for their rooms.
 
 use super::run::Role;
-use super::{Exit, PipelineFile, Usage, pipeline_of};
+use super::{Exit, PipelineFile, pipeline_of};
 use crate::clickhouse::{self, Client};
 use crate::config::Config;
-use crate::detect::Scanner;
 use crate::kafka;
 use crate::kafka::probe::Loops;
 use crate::pipeline::Pipeline;
@@ -57,8 +56,6 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let warnings = loaded.config.warnings.clone();
     let pipeline = pipeline_of(loaded.config);
-    // Rules that are right one by one may still be too much together.
-    Scanner::new(&pipeline.catalogue).map_err(|error| Usage(error.to_string()))?;
     if args.output == Output::Text {
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         describe(&pipeline, &args, &mut out)?;

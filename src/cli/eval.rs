@@ -79,7 +79,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 /// Evaluates, and prints the figures. Lines that cannot be used make it fail, after all figures.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let catalogue = super::catalogue_of(args.config.as_deref())?;
-    let scanner = Scanner::new(&catalogue)?;
+    let scanner = Scanner::new(&catalogue);
     let mut plan = Plan::new(args.category, &catalogue);
     for (labels, given) in [(&mut plan.positive, &args.positive), (&mut plan.negative, &args.negative)] {
         if !given.is_empty() {

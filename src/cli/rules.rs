@@ -232,7 +232,7 @@ fn show(catalogue: &Catalogue, id: &str, out: &mut dyn Write) -> anyhow::Result<
 
 /// Runs every example of every rule and prints what fails. Returns whether all is well.
 fn test(catalogue: &Catalogue, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let failures = examples::check(catalogue)?;
+    let failures = examples::check(catalogue);
     for failure in &failures {
         writeln!(out, "{failure}")?;
     }

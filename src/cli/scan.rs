@@ -99,7 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         }
         None => (Catalogue::built_in().clone(), Policy::default(), MaskKey::none(), Vec::new(), Bounds::default()),
     };
-    let scanner = Scanner::new(&catalogue)?;
+    let scanner = Scanner::new(&catalogue);
     let formats = inputs.into_iter().map(|input| (input.topic, input.format)).collect();
     let out = BufWriter::new(std::io::stdout().lock());
     let mut scan = Scan {

@@ -4,6 +4,7 @@
 
 use super::context;
 use super::layers::Proves;
+use super::layers::spread::Wrap;
 use super::stretches;
 use crate::model::{Category, Confidence, Direction, Role, RuleInfo};
 use crate::rules::Rule;
@@ -13,13 +14,6 @@ use std::sync::OnceLock;
 
 /// Memory of one rule's lazy automaton, forwards and as much backwards.
 const AUTOMATON_MAX_BYTES: usize = 256 << 10;
-
-/// Rules that cannot be compiled.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    #[error("the anchors of all rules are too many to compile ({0}); shorten or drop some")]
-    Anchors(String),
-}
 
 /// A rule as compiled.
 pub(super) struct Compiled {
@@ -57,6 +51,21 @@ impl Compiled {
             proves: Proves::of(rule),
             holds: Some(stretches::bytes_of(&rule.shape.hir)).filter(|holds| !holds[usize::from(b' ')]),
             rule: rule.clone(),
+        }
+    }
+
+    /// Whether matches begin where a literal does, and are not longer than is known.
+    pub fn begins(&self) -> bool {
+        self.rule.begins_with_anchor && self.rule.shape.longest_bytes.is_some()
+    }
+
+    /// How what it finds may be wrapped, if it proves itself.
+    pub fn wrap(&self) -> Option<Wrap> {
+        match self.proves {
+            Proves::Token if self.holds.is_none() => Some(Wrap::Block),
+            Proves::Token => Some(Wrap::Token),
+            Proves::Wording => Some(Wrap::Words),
+            Proves::Checked | Proves::Nothing => None,
         }
     }
 

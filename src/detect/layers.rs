@@ -89,15 +89,6 @@ impl Proves {
         }
     }
 
-    /// How what such a rule finds may be wrapped.
-    pub fn wrap(self) -> Option<Wrap> {
-        match self {
-            Proves::Token => Some(Wrap::Token),
-            Proves::Wording => Some(Wrap::Words),
-            Proves::Checked | Proves::Nothing => None,
-        }
-    }
-
     /// Whether it is looked for with its letters turned.
     pub fn turns(self) -> bool {
         matches!(self, Proves::Token | Proves::Wording)
@@ -245,12 +236,13 @@ struct Walk<'w> {
 }
 
 /// Ways to undo something within a text, in the order in which they are tried.
-const WAYS: [Way; 7] = [
+const WAYS: [Way; 8] = [
     Way::Characters,
     Way::Escapes,
     Way::Joined,
     Way::Spaced,
     Way::Wrapped(Wrap::Token),
+    Way::Wrapped(Wrap::Block),
     Way::Wrapped(Wrap::Words),
     Way::Turned,
 ];

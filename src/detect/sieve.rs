@@ -1,20 +1,21 @@
-//! One automaton for many patterns, which tells where a match of any may end, and whose it would be.
+//! One automaton for many patterns, which tells where matches of any may end that begin at a place, and whose they would
+//! be.
 //!
 //! It is built as a text asks for its states. Patterns that count characters of many different classes would ask for new
 //! ones for ever, and building a state takes a thousand times as long as a step; so the sieve knows digits, capitals and
 //! small letters only, and what is none of these. It finds a little more than the patterns themselves, which costs a
 //! search now and then, and its states are soon all there.
 
-use regex_automata::hybrid::dfa::{DFA, OverlappingState};
+use regex_automata::hybrid::LazyStateID;
+use regex_automata::hybrid::dfa::DFA;
 use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::{Input, MatchKind};
+use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition};
-use std::ops::Range;
 
 pub(super) use regex_automata::hybrid::dfa::Cache;
 
 /// Memory of one automaton, a thread.
-const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// What a class becomes all of, if it holds some.
 const COARSE: [(char, char); 3] = [('0', '9'), ('A', 'Z'), ('a', 'z')];
@@ -37,23 +38,38 @@ impl Sieve {
         DFA::builder().configure(config.skip_cache_capacity_check(true)).build_from_nfa(nfa).ok().map(Sieve)
     }
 
-    /// Calls a function with the index of a pattern and where a match of it may end, in the order of the ends.
-    pub fn each_end(
-        &self,
-        text: &str,
-        range: Range<usize>,
-        cache: &mut Option<Cache>,
-        mut found: impl FnMut(usize, usize),
-    ) {
-        let cache = cache.get_or_insert_with(|| self.0.create_cache());
-        let (input, mut state) = (Input::new(text).span(range), OverlappingState::start());
-        loop {
-            let searched = self.0.try_search_overlapping_fwd(cache, &input, &mut state);
-            searched.expect("the automaton gives up at no byte and at no size");
-            let Some(hit) = state.get_match() else { break };
-            found(hit.pattern().as_usize(), hit.offset());
+    pub fn cache(&self) -> Cache {
+        self.0.create_cache()
+    }
+
+    /// Calls a function with the index of a pattern and where a match of it may end that begins at a place, in the order of
+    /// the ends.
+    pub fn each_end(&self, text: &str, start: usize, cache: &mut Cache, mut found: impl FnMut(usize, usize)) {
+        let Sieve(dfa) = self;
+        let input = Input::new(text).range(start..).anchored(Anchored::Yes);
+        let mut state = dfa.start_state_forward(cache, &input).expect(NEVER_GIVES_UP);
+        // A state tells of a match when the byte behind it is known.
+        for (at, &byte) in (start..).zip(&text.as_bytes()[start..]) {
+            state = dfa.next_state(cache, state, byte).expect(NEVER_GIVES_UP);
+            if state.is_tagged() {
+                if !state.is_match() {
+                    return;
+                }
+                each_pattern(dfa, cache, state, |pattern| found(pattern, at));
+            }
+        }
+        state = dfa.next_eoi_state(cache, state).expect(NEVER_GIVES_UP);
+        if state.is_match() {
+            each_pattern(dfa, cache, state, |pattern| found(pattern, text.len()));
         }
     }
+}
+
+/// Why a step cannot fail.
+const NEVER_GIVES_UP: &str = "the automaton gives up at no byte and at no size";
+
+fn each_pattern(dfa: &DFA, cache: &Cache, state: LazyStateID, mut found: impl FnMut(usize)) {
+    (0..dfa.match_len(cache, state)).for_each(|index| found(dfa.match_pattern(cache, state, index).as_usize()));
 }
 
 /// A pattern that matches all that another does, with wider classes.
@@ -92,19 +108,22 @@ fn coarse_class(class: &Class) -> Class {
 mod tests {
     use super::*;
 
-    fn ends(patterns: &[&str], text: &str) -> Vec<(usize, usize)> {
+    fn matches(patterns: &[&str], text: &str) -> Vec<(usize, usize, usize)> {
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| regex_syntax::parse(pattern).unwrap()).collect();
         let sieve = Sieve::of(&hirs.iter().collect::<Vec<_>>()).unwrap();
-        let mut found = Vec::new();
-        sieve.each_end(text, 0..text.len(), &mut None, |pattern, end| found.push((pattern, end)));
+        let (mut cache, mut found) = (sieve.cache(), Vec::new());
+        for start in 0..text.len() {
+            sieve.each_end(text, start, &mut cache, |pattern, end| found.push((pattern, start, end)));
+        }
         found
     }
 
     #[test]
     fn it_tells_where_which_may_end() {
         let patterns = [r"(?-u:\b)[0-9]{3}-[0-9]{2}(?-u:\b)", r"(?-u:\b)[1-3][0-9]{2}(?-u:\b)", r"[Nn]o[ABC]{2}"];
-        assert_eq!(ends(&patterns, "see 123-45, 987, noXY, NoAB"), [(1, 7), (0, 10), (1, 15), (2, 21), (2, 27)]);
-        assert_eq!(ends(&patterns, "1234-5 mo12"), []);
+        let found = matches(&patterns, "see 123-45, 987, noXY, NoAB");
+        assert_eq!(found, [(1, 4, 7), (0, 4, 10), (1, 12, 15), (2, 17, 21), (2, 23, 27)]);
+        assert_eq!(matches(&patterns, "1234-5 mo12"), []);
     }
 
     #[test]

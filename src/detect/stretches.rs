@@ -2,28 +2,21 @@
 //!
 //! Words are short, and what most rules for secrets look for is long. A rule all of whose matches hold such a stretch is
 //! not tried where there is none, however often its literal occurs: a vendor's name is in many texts, beside a key it is
-//! in few. That every match holds one is proved from its pattern (`rules/pattern.rs`).
+//! in few. Paths and long names are stretches too, unless a rule asks for one of letters and digits only. That every match
+//! holds one is proved from its pattern (`rules/pattern.rs`).
 
-use crate::rules::pattern::{TOKEN_MIN_BYTES, is_token};
+use super::blocks::{self, LongRuns};
+use crate::rules::pattern::{Shape, TOKEN_MIN_BYTES};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::ops::Range;
 
-/// By byte: whether it is a token character.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = is_token(byte as u8);
-        byte += 1;
-    }
-    table
-};
-
-/// The stretches of a text that are long enough to matter, in order.
+/// The stretches of a text that are long enough to matter.
 #[derive(Default)]
 pub(super) struct Stretches {
-    pub places: Vec<(usize, usize)>,
-    longest_bytes: usize,
+    /// Of token characters.
+    pub token: Places,
+    /// Of letters and digits.
+    pub plain: Places,
 }
 
 impl Stretches {
@@ -35,49 +28,65 @@ impl Stretches {
 
     /// Finds those of another text.
     pub fn find(&mut self, text: &str) {
-        self.places.clear();
-        each(text.as_bytes(), 0..text.len(), &TOKEN, TOKEN_MIN_BYTES, |start, end| self.places.push((start, end)));
-        self.longest_bytes = self.places.iter().map(|(start, end)| end - start).max().unwrap_or(0);
+        self.token.clear();
+        self.plain.clear();
+        let (mut tokens, mut plains) = (LongRuns::of(TOKEN_MIN_BYTES), LongRuns::of(TOKEN_MIN_BYTES));
+        blocks::each(text.as_bytes(), |at, block| {
+            let plain = blocks::plain(block);
+            plains.add(at, plain, |start, end| self.plain.push(start, end));
+            tokens.add(at, plain | blocks::signs_of_tokens(block), |start, end| self.token.push(start, end));
+        });
+        plains.end(text.len(), |start, end| self.plain.push(start, end));
+        tokens.end(text.len(), |start, end| self.token.push(start, end));
     }
 
-    /// What [`Stretches::allow`] says of the whole text. The window of a rule without a bound is always that: to look at
+    /// Whether a match of a rule may lie in a window, which is the whole text when its matches have no bound: to look at
     /// every stretch for each of its literals would take time with the square of the text.
-    pub fn allow_whole(&self, bytes_min: usize) -> bool {
+    pub fn allow(&self, window: Range<usize>, shape: &Shape) -> bool {
+        match shape.longest_bytes {
+            None => self.allow_whole(shape),
+            Some(_) => {
+                self.token.allow(window.clone(), shape.token_min_bytes)
+                    && self.plain.allow(window, shape.plain_min_bytes)
+            }
+        }
+    }
+
+    /// Whether a match of a rule may lie in the text.
+    pub fn allow_whole(&self, shape: &Shape) -> bool {
+        self.token.allow_whole(shape.token_min_bytes) && self.plain.allow_whole(shape.plain_min_bytes)
+    }
+}
+
+/// Stretches of one kind, in order.
+#[derive(Default)]
+pub(super) struct Places {
+    pub places: Vec<(usize, usize)>,
+    longest_bytes: usize,
+}
+
+impl Places {
+    fn clear(&mut self) {
+        self.places.clear();
+        self.longest_bytes = 0;
+    }
+
+    fn push(&mut self, start: usize, end: usize) {
+        self.places.push((start, end));
+        self.longest_bytes = self.longest_bytes.max(end - start);
+    }
+
+    fn allow_whole(&self, bytes_min: usize) -> bool {
         bytes_min < TOKEN_MIN_BYTES || self.longest_bytes >= bytes_min
     }
 
-    /// Whether a window may hold a match of a rule that needs a stretch of so many bytes.
-    pub fn allow(&self, window: Range<usize>, bytes_min: usize) -> bool {
+    fn allow(&self, window: Range<usize>, bytes_min: usize) -> bool {
         if bytes_min < TOKEN_MIN_BYTES {
             return true;
         }
         let first = self.places.partition_point(|(_, end)| *end <= window.start);
         let near = self.places[first..].iter().take_while(|(start, _)| *start < window.end);
         near.into_iter().any(|(start, end)| (*end).min(window.end) - (*start).max(window.start) >= bytes_min)
-    }
-}
-
-/// Calls a function with each stretch, within a range, of bytes that a table holds and of at least so many. It looks back
-/// from where the shortest one would end, and so passes over most bytes unseen.
-pub(super) fn each(
-    text: &[u8],
-    range: Range<usize>,
-    holds: &[bool; 256],
-    bytes_min: usize,
-    mut found: impl FnMut(usize, usize),
-) {
-    let text = &text[..range.end];
-    let is_end = |byte: &u8| !holds[usize::from(*byte)];
-    let mut at = range.start;
-    while let Some(shortest) = text.get(at..at.saturating_add(bytes_min)) {
-        if let Some(last) = shortest.iter().rposition(is_end) {
-            at += last + 1;
-            continue;
-        }
-        let more = text[at + bytes_min..].iter().position(is_end);
-        let end = more.map_or(text.len(), |more| at + bytes_min + more);
-        found(at, end);
-        at = end + 1;
     }
 }
 
@@ -136,7 +145,7 @@ mod tests {
     #[test]
     fn stretches_are_found_and_windows_judged() {
         let text = format!("a key: {} and {}, {}", "x".repeat(16), "y".repeat(15), "z".repeat(40));
-        let found = Stretches::of(&text);
+        let found = Stretches::of(&text).token;
         assert_eq!(found.places, [(7, 23), (45, 85)]);
         for (window, bytes_min, expected) in [
             (0..85, 40, true),
@@ -150,7 +159,16 @@ mod tests {
         ] {
             assert_eq!(found.allow(window.clone(), bytes_min), expected, "{window:?} {bytes_min}");
         }
-        assert!(Stretches::of("").places.is_empty());
+        assert!(Stretches::of("").token.places.is_empty());
+    }
+
+    #[test]
+    fn stretches_of_letters_and_digits_lie_in_others() {
+        let text = format!("src/{}/{}_{} {}", "a".repeat(9), "b".repeat(17), "c".repeat(16), "é9".repeat(9));
+        let found = Stretches::of(&text);
+        assert_eq!(found.token.places, [(0, 48)]);
+        assert_eq!(found.plain.places, [(14, 31), (32, 48)]);
+        assert_eq!((found.token.longest_bytes, found.plain.longest_bytes), (48, 17));
     }
 
     #[test]
@@ -172,7 +190,7 @@ mod tests {
     #[test]
     fn a_whole_text_is_judged_by_its_longest_stretch() {
         for text in ["", "short", &"x".repeat(16), &format!("{} {}", "x".repeat(30), "y".repeat(20))] {
-            let found = Stretches::of(text);
+            let found = Stretches::of(text).token;
             for bytes_min in 0..40 {
                 assert_eq!(found.allow_whole(bytes_min), found.allow(0..text.len(), bytes_min), "{text} {bytes_min}");
             }

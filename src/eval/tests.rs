@@ -9,7 +9,7 @@ const KEY: &str = "AWS_ACCESS_KEY_ID=AKIAIOUOXIIZYGHHH7O3";
 
 fn evaluate(task: Task, files: &[(&str, &[&str])]) -> Evaluation {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(catalogue).unwrap();
+    let scanner = Scanner::new(catalogue);
     let mut evaluator = Evaluator::new(&scanner, Plan::new(task, catalogue));
     for (name, lines) in files {
         evaluator.file(name);
@@ -57,7 +57,7 @@ fn spans_count_one_by_one_and_by_type() {
     let near = serde_json::json!({ "id": "b", "text": text, "label": "not_this_entity", "entity": "EMAIL_ADDRESS" });
     let near = near.to_string();
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(catalogue).unwrap();
+    let scanner = Scanner::new(catalogue);
     let mut plan = Plan::new(Task::Pii, catalogue);
     plan.same.insert("EMAIL".into(), "EMAIL_ADDRESS".into());
     let mut evaluator = Evaluator::new(&scanner, plan);
@@ -104,7 +104,7 @@ fn a_threshold_keeps_to_the_false_alarms_that_may_be() {
 #[test]
 fn lines_that_cannot_be_used_say_why() {
     let catalogue = Catalogue::built_in();
-    let scanner = Scanner::new(catalogue).unwrap();
+    let scanner = Scanner::new(catalogue);
     let mut evaluator = Evaluator::new(&scanner, Plan::new(Task::Pii, catalogue));
     evaluator.file("one");
     let table = [

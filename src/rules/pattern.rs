@@ -62,6 +62,8 @@ pub struct Shape {
     /// Most bytes of a match before and behind that stretch, where a piece of the pattern is known to be it; a match lies
     /// so near to a stretch of its text.
     pub token_around_bytes: Option<(usize, usize)>,
+    /// The same of a stretch of letters and digits only.
+    pub plain_min_bytes: usize,
     /// Explicit captures.
     pub groups: usize,
 }
@@ -90,9 +92,11 @@ impl Shape {
 
     fn measured(hir: Hir) -> Shape {
         let (longest_bytes, groups) = (hir.properties().maximum_len(), hir.properties().explicit_captures_len());
-        let (digits_min, token_min_bytes) = (digits_min(&hir), Stretch::of(&hir).longest);
+        let digits_min = digits_min(&hir);
+        let token_min_bytes = Stretch::of(&hir, is_token).longest;
         let token_around_bytes = around(&hir, token_min_bytes);
-        Shape { longest_bytes, digits_min, token_min_bytes, token_around_bytes, groups, hir }
+        let plain_min_bytes = Stretch::of(&hir, is_plain).longest;
+        Shape { longest_bytes, digits_min, token_min_bytes, token_around_bytes, plain_min_bytes, groups, hir }
     }
 
     /// Proves that every match contains one of the literals; `None`: it may not.
@@ -106,13 +110,16 @@ impl Shape {
 pub struct Anchored {
     /// Within so many bytes of its start a match has come to the end of one of them; `None`: there is no bound.
     pub lead_bytes: Option<usize>,
+    /// Whether each begins with one of them.
+    pub begins: bool,
 }
 
 /// As [`Shape::anchored`], of a piece of a pattern.
 pub fn anchored(hir: &Hir, literals: &[String], ignore_case: bool) -> Option<Anchored> {
     let fold = |text: &[u8]| if ignore_case { text.to_ascii_lowercase() } else { text.to_vec() };
     let prover = Prover { anchors: literals.iter().map(|literal| fold(literal.as_bytes())).collect(), ignore_case };
-    prover.walk(hir).anchored
+    let begins = prover.begins(hir);
+    prover.walk(hir).lead.map(|lead| Anchored { lead_bytes: lead.bytes, begins })
 }
 
 fn one_line(error: &regex_syntax::Error) -> String {
@@ -157,14 +164,15 @@ fn digits_min(hir: &Hir) -> usize {
     }
 }
 
-fn only_digits(class: &Class) -> bool {
+/// Whether a class holds nothing but digits.
+pub fn only_digits(class: &Class) -> bool {
     match class {
         Class::Unicode(class) => class.iter().all(|range| range.start() >= '0' && range.end() <= '9'),
         Class::Bytes(class) => class.iter().all(|range| range.start() >= b'0' && range.end() <= b'9'),
     }
 }
 
-/// Shortest stretch of token characters that gates a rule, in bytes: words are rarely so long.
+/// Shortest stretch of such characters that gates a rule, in bytes: words are rarely so long.
 pub const TOKEN_MIN_BYTES: usize = 16;
 
 /// Whether a byte is of those that tokens are written in: base64, base64url and hex are.
@@ -172,7 +180,12 @@ pub const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-')
 }
 
-/// Stretches of token characters that every match of a piece of a pattern has at least, in bytes.
+/// Whether a byte is of those that most secrets are written in: a path or a long name has others between its words.
+pub const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+/// Stretches of such characters that every match of a piece of a pattern has at least, in bytes.
 #[derive(Clone, Copy)]
 struct Stretch {
     /// Whether a match consists of nothing else.
@@ -184,24 +197,24 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn of(hir: &Hir) -> Stretch {
+    fn of(hir: &Hir, is_of_it: fn(u8) -> bool) -> Stretch {
+        let one = |is_of_it| if is_of_it { Stretch::whole(1) } else { Stretch::NONE };
+        let of = |sub| Stretch::of(sub, is_of_it);
         match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => Stretch::whole(0),
             HirKind::Literal(literal) => {
-                literal.0.iter().fold(Stretch::whole(0), |all, &byte| all.then(Stretch::one(is_token(byte))))
+                literal.0.iter().fold(Stretch::whole(0), |all, &byte| all.then(one(is_of_it(byte))))
             }
-            HirKind::Class(Class::Unicode(class)) => Stretch::one(
-                class
-                    .iter()
-                    .all(|range| range.end().is_ascii() && (range.start() as u8..=range.end() as u8).all(is_token)),
-            ),
+            HirKind::Class(Class::Unicode(class)) => one(class
+                .iter()
+                .all(|range| range.end().is_ascii() && (range.start() as u8..=range.end() as u8).all(is_of_it))),
             HirKind::Class(Class::Bytes(class)) => {
-                Stretch::one(class.iter().all(|range| (range.start()..=range.end()).all(is_token)))
+                one(class.iter().all(|range| (range.start()..=range.end()).all(is_of_it)))
             }
-            HirKind::Capture(capture) => Stretch::of(&capture.sub),
-            HirKind::Repetition(repetition) => Stretch::of(&repetition.sub).times(repetition.min as usize),
-            HirKind::Concat(subs) => subs.iter().fold(Stretch::whole(0), |all, sub| all.then(Stretch::of(sub))),
-            HirKind::Alternation(subs) => subs.iter().map(Stretch::of).reduce(Stretch::or).unwrap_or(Stretch::NONE),
+            HirKind::Capture(capture) => of(&capture.sub),
+            HirKind::Repetition(repetition) => of(&repetition.sub).times(repetition.min as usize),
+            HirKind::Concat(subs) => subs.iter().fold(Stretch::whole(0), |all, sub| all.then(of(sub))),
+            HirKind::Alternation(subs) => subs.iter().map(of).reduce(Stretch::or).unwrap_or(Stretch::NONE),
         }
     }
 
@@ -209,10 +222,6 @@ impl Stretch {
 
     fn whole(bytes: usize) -> Stretch {
         Stretch { is_whole: true, first: bytes, last: bytes, longest: bytes }
-    }
-
-    fn one(is_token: bool) -> Stretch {
-        if is_token { Stretch::whole(1) } else { Stretch::NONE }
     }
 
     fn then(self, next: Stretch) -> Stretch {
@@ -259,7 +268,7 @@ fn around(hir: &Hir, bytes_min: usize) -> Option<(usize, usize)> {
     }
     let most =
         |pieces: &[&Hir]| pieces.iter().try_fold(0, |all, piece| sum(Some(all), piece.properties().maximum_len()));
-    let stretches: Vec<Stretch> = pieces.iter().map(|piece| Stretch::of(piece)).collect();
+    let stretches: Vec<Stretch> = pieces.iter().map(|piece| Stretch::of(piece, is_token)).collect();
     let mut at = 0;
     for run in stretches.chunk_by(|one, next| one.is_whole && next.is_whole) {
         let end = at + run.len();
@@ -278,7 +287,13 @@ struct Known {
     /// Everything it can match, when that is little.
     exact: Option<Texts>,
     /// Whether all it matches contains an anchor.
-    anchored: Option<Anchored>,
+    lead: Option<Lead>,
+}
+
+/// As in [`Anchored`].
+#[derive(Clone, Copy)]
+struct Lead {
+    bytes: Option<usize>,
 }
 
 struct Prover {
@@ -305,8 +320,8 @@ impl Prover {
 
     fn known(&self, exact: Option<Texts>) -> Known {
         let all_have_it = exact.as_ref().filter(|texts| self.all_contain(texts));
-        let anchored = all_have_it.map(|texts| Anchored { lead_bytes: Some(longest(texts)) });
-        Known { exact, anchored }
+        let lead = all_have_it.map(|texts| Lead { bytes: Some(longest(texts)) });
+        Known { exact, lead }
     }
 
     /// An empty set of texts proves nothing: it stands for a piece that was not followed.
@@ -328,7 +343,7 @@ impl Prover {
 
     fn repetition(&self, repetition: &Repetition) -> Known {
         let sub = self.walk(&repetition.sub);
-        let anchored = sub.anchored.filter(|_| repetition.min > 0);
+        let lead = sub.lead.filter(|_| repetition.min > 0);
         let exact = match (repetition.min, repetition.max, sub.exact) {
             (0, Some(1), Some(mut texts)) => {
                 texts.insert(Vec::new());
@@ -339,7 +354,7 @@ impl Prover {
             }
             _ => None,
         };
-        Known { exact, anchored }
+        Known { exact, lead }
     }
 
     fn concat(&self, subs: &[Hir]) -> Known {
@@ -352,7 +367,7 @@ impl Prover {
         flatten(subs, &mut flat);
         for sub in flat {
             let known = self.walk(sub);
-            leads.extend(known.anchored.map(|anchored| sum(before, anchored.lead_bytes)));
+            leads.extend(known.lead.map(|lead| sum(before, lead.bytes)));
             let after = sum(before, sub.properties().maximum_len());
             match known.exact.as_ref().and_then(|texts| product(&run, texts)) {
                 Some(next) => run = next,
@@ -366,16 +381,16 @@ impl Prover {
             before = after;
         }
         leads.extend(self.all_contain(&run).then(|| sum(before_run, Some(longest(&run)))));
-        let anchored = (!leads.is_empty()).then(|| Anchored { lead_bytes: leads.into_iter().flatten().min() });
-        Known { exact: whole.then_some(run), anchored }
+        let lead = (!leads.is_empty()).then(|| Lead { bytes: leads.into_iter().flatten().min() });
+        Known { exact: whole.then_some(run), lead }
     }
 
     fn alternation(&self, subs: &[Hir]) -> Known {
         let known: Vec<Known> = subs.iter().map(|sub| self.walk(sub)).collect();
-        let all: Option<Vec<Anchored>> = known.iter().map(|known| known.anchored).collect();
-        let anchored = all.map(|all| {
-            let leads: Option<Vec<usize>> = all.into_iter().map(|anchored| anchored.lead_bytes).collect();
-            Anchored { lead_bytes: leads.and_then(|leads| leads.into_iter().max()) }
+        let all: Option<Vec<Lead>> = known.iter().map(|known| known.lead).collect();
+        let lead = all.map(|all| {
+            let leads: Option<Vec<usize>> = all.into_iter().map(|lead| lead.bytes).collect();
+            Lead { bytes: leads.and_then(|leads| leads.into_iter().max()) }
         });
         let mut exact = Some(Texts::new());
         for sub in known {
@@ -387,7 +402,31 @@ impl Prover {
                 _ => None,
             };
         }
-        Known { exact, anchored }
+        Known { exact, lead }
+    }
+
+    /// Whether all that a piece matches begins with an anchor.
+    fn begins(&self, hir: &Hir) -> bool {
+        let (mut pieces, mut run) = (Vec::new(), Texts::from([Vec::new()]));
+        flatten(std::slice::from_ref(hir), &mut pieces);
+        let begin = |text: &Vec<u8>| self.anchors.iter().any(|anchor| text.starts_with(anchor));
+        for piece in pieces {
+            match self.walk(piece).exact.as_ref().and_then(|texts| product(&run, texts)) {
+                Some(next) if next.iter().all(begin) => return !next.is_empty(),
+                Some(next) => run = next,
+                None => {
+                    let is_first = run.iter().all(Vec::is_empty);
+                    return match piece.kind() {
+                        HirKind::Alternation(subs) => is_first && subs.iter().all(|sub| self.begins(sub)),
+                        HirKind::Repetition(repetition) => {
+                            is_first && repetition.min > 0 && self.begins(&repetition.sub)
+                        }
+                        _ => false,
+                    };
+                }
+            }
+        }
+        false
     }
 }
 
@@ -428,6 +467,27 @@ mod tests {
     fn proves(pattern: &str, ignore_case: bool, anchors: &[&str]) -> bool {
         let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
         Shape::of(pattern, ignore_case).unwrap().anchored(&anchors, ignore_case).is_some()
+    }
+
+    #[test]
+    fn matches_begin_with_a_literal_only_where_all_do() {
+        let table: &[(&str, bool, &[&str], bool)] = &[
+            (r"\bAKIA[A-Z2-7]{16}", false, &["AKIA"], true),
+            (r"(?:\b|_)AKIA[A-Z2-7]{16}", false, &["AKIA"], false),
+            ("(?:key|tok(?:en)?)s?[:=]", true, &["key", "tok"], true),
+            ("(?:key|token|k[a-z]{9})s?[:=]", true, &["key", "token"], false),
+            ("(?:key[a-z]{99}|token)s?[:=]", true, &["key", "token"], true),
+            ("(?:api[_-])?key", true, &["key"], false),
+            ("(?:api[_-])?key", true, &["key", "api"], true),
+            ("(k)(ey)=", false, &["key"], true),
+            ("(?:key[a-z]*)+=", false, &["key"], true),
+            ("(?:key[a-z]*)*=", false, &["key"], false),
+        ];
+        for &(pattern, ignore_case, anchors, expected) in table {
+            let anchors: Vec<String> = anchors.iter().map(ToString::to_string).collect();
+            let anchored = Shape::of(pattern, ignore_case).unwrap().anchored(&anchors, ignore_case);
+            assert_eq!(anchored.is_some_and(|anchored| anchored.begins), expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -189,7 +189,7 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
         Some(name) => name.value,
         None => written.id.value.split_once('.').map_or(String::new(), |(_, name)| name.to_ascii_uppercase()),
     };
-    let (trigger, lead_bytes) = trigger?;
+    let (trigger, anchored) = trigger?;
     let info = RuleInfo {
         id: written.id.value,
         version: written.version.value,
@@ -215,7 +215,8 @@ fn resolve(written: written::Rule, provider: &str, errors: &mut Errors<'_>) -> O
         ignore_case: written.ignore_case.value,
         group: written.group.map_or(0, |group| group.value as usize),
         trigger,
-        lead_bytes,
+        lead_bytes: anchored.and_then(|anchored| anchored.lead_bytes),
+        begins_with_anchor: anchored.is_some_and(|anchored| anchored.begins),
         validators: said.validators,
         entropy_min: written.entropy.map(|entropy| entropy.value as f32),
         stop_words: written.stop_words.into_iter().map(|word| word.value.to_ascii_lowercase()).collect(),
@@ -346,12 +347,12 @@ fn pattern(written: &written::Rule, errors: &mut Errors<'_>) -> Option<(String, 
     Some((text, shape))
 }
 
-/// What gates a rule, and how far before the end of an anchor its matches may begin.
+/// What gates a rule, and how its matches contain an anchor.
 fn trigger(
     written: &written::Rule,
     shape: Option<&Shape>,
     errors: &mut Errors<'_>,
-) -> Option<(Trigger, Option<usize>)> {
+) -> Option<(Trigger, Option<pattern::Anchored>)> {
     let place = written.pattern.place;
     match (&written.anchors, &written.trigger) {
         (Some(anchors), None) if !anchors.is_empty() => {
@@ -366,7 +367,7 @@ fn trigger(
                 errors.add(place, "the pattern can match without any of the anchors", remedy);
             }
             let anchored = anchored.filter(|_| errors.all.len() == before)?;
-            Some((Trigger::Anchors(anchors), anchored.lead_bytes))
+            Some((Trigger::Anchors(anchors), Some(anchored)))
         }
         (None, Some(word)) if word.value == "at_sign" => {
             if shape?.anchored(&["@".to_string()], false).is_none() {

@@ -307,11 +307,11 @@ mod tests {
             let rule = &catalogue.rules()[0];
             assert!(rule.pattern.starts_with(pattern), "{}", rule.pattern);
             assert_eq!(rule.provider, *provider);
-            let failures: Vec<String> = examples::check(&catalogue).unwrap().iter().map(ToString::to_string).collect();
+            let failures: Vec<String> = examples::check(&catalogue).iter().map(ToString::to_string).collect();
             assert!(failures.is_empty(), "{text}\n{failures:?}");
             let without = Args { example: Vec::new(), ..args };
             let text = pack(&without, &block(&without).unwrap());
-            let failures = examples::check(&load(&text)).unwrap();
+            let failures = examples::check(&load(&text));
             let only = examples::FailureKind::TooFewExamples { found: 0 };
             assert_eq!(failures.iter().map(|failure| failure.kind).collect::<Vec<_>>(), [only], "{text}");
         }

@@ -8,8 +8,8 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use std::io::Read;
 use std::ops::Range;
 
-/// Shortest run that is decoded. Shorter ones are not sure to be seen ([`super::signs`]), and hold no more than 15 bytes.
-const RUN_MIN_BYTES: usize = 20;
+/// Shortest run that is decoded. Shorter ones hold less than 15 bytes.
+const RUN_MIN_BYTES: usize = RUN_SEEN_BYTES;
 
 /// What decides whether bytes are text at all, before the rest is decoded.
 const HEAD_BYTES: usize = 12;
@@ -19,8 +19,6 @@ const CONTROLS_ONE_IN: usize = 16;
 
 /// What may stand before a line that goes on with a run: it is indented, or quoted.
 const INDENT_BYTES: usize = 16;
-
-const _: () = assert!(RUN_MIN_BYTES <= RUN_SEEN_BYTES);
 
 /// By byte: what it is in a run.
 static KINDS: [Kind; 256] = {

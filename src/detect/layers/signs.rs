@@ -1,7 +1,8 @@
 //! One pass over a text that tells whether anything in it may hide something: what plain text pays for being looked
 //! through. It may say yes to much; it says no only where the other files of this folder would find nothing.
-//!
-//! It works on blocks of fixed size without a branch in them, so that it becomes vector instructions.
+
+use super::super::blocks::{self, BLOCK_BYTES, LongRuns};
+use wide::u8x16;
 
 /// What there is in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,102 +19,87 @@ pub(super) struct Signs {
     pub joint: bool,
 }
 
-/// Two neighbouring ones of these are a run. A run is therefore seen if it is three blocks less one byte long.
-const BLOCK_BYTES: usize = 8;
-
 /// Runs that are at least so long are seen.
-pub(super) const RUN_SEEN_BYTES: usize = 3 * BLOCK_BYTES - 1;
+pub(super) const RUN_SEEN_BYTES: usize = 20;
 
-/// Letters before something else, in twice a block.
-const SPACED_MIN: u8 = 6;
+/// Letters before something else, in a block.
+const SPACED_MIN: u32 = 6;
 
-/// Two blocks and the byte behind them.
-const STEP_BYTES: usize = 2 * BLOCK_BYTES;
-
-/// Looks at a text.
+/// Looks at a text. Of each pair of neighbours the second may be in the next block, so a block is looked at when that is
+/// known.
 pub(super) fn of(text: &[u8]) -> Signs {
-    let mut all = Seen::default();
-    let mut at = 0;
-    while let Some(block) = text.get(at..at + STEP_BYTES + 1) {
-        let (block, next): (&[u8; STEP_BYTES], &[u8; STEP_BYTES]) = (
-            block[..STEP_BYTES].try_into().expect("it is as long as that"),
-            block[1..].try_into().expect("it is as long as that"),
-        );
-        all.add(block, next);
-        at += STEP_BYTES;
-    }
-    // Blanks behind the end belong to nothing.
-    let mut rest = [b' '; STEP_BYTES + 1];
-    rest[..text.len() - at].copy_from_slice(&text[at..]);
-    all.add(
-        rest[..STEP_BYTES].try_into().expect("it is as long as that"),
-        rest[1..].try_into().expect("it is as long as that"),
-    );
-    Signs {
-        high: all.high >= 0x80,
-        escape: all.escape != 0,
-        run: all.run,
-        spaced: all.spaced >= SPACED_MIN,
-        joint: all.joint != 0,
-    }
+    let (mut all, mut runs) = (Signs::default(), LongRuns::of(RUN_SEEN_BYTES));
+    let mut last = Kinds::default();
+    blocks::each(text, |at, block| {
+        let kinds = Kinds::of(block);
+        runs.add(at, kinds.in_run, |_, _| all.run = true);
+        all.add(&last, &kinds);
+        last = kinds;
+    });
+    all.add(&last, &Kinds::default());
+    runs.end(text.len(), |_, _| all.run = true);
+    all
 }
 
+/// What the bytes of a block are, a bit for each: what may be a sign, and what may follow it.
 #[derive(Default)]
-struct Seen {
-    high: u8,
-    escape: u8,
-    joint: u8,
-    spaced: u8,
-    run: bool,
-    /// Whether the last block was all of a run.
-    last: bool,
+struct Kinds {
+    high: u16,
+    alphanumeric: u16,
+    in_run: u16,
+    percent: u16,
+    ampersand: u16,
+    backslash: u16,
+    equals: u16,
+    quote: u16,
+    hash: u16,
+    escaped: u16,
+    hex: u16,
+    line_break: u16,
+    between: u16,
 }
 
-impl Seen {
+impl Kinds {
     #[inline(always)]
-    fn add(&mut self, block: &[u8; STEP_BYTES], next: &[u8; STEP_BYTES]) {
-        let (mut high, mut escape, mut joint, mut spaced) = (0u8, 0u8, 0u8, 0u8);
-        let mut of_run = [0u8; STEP_BYTES];
-        for index in 0..STEP_BYTES {
-            let (byte, then) = (block[index], next[index]);
-            let letter = alphanumeric(byte);
-            high |= byte;
-            of_run[index] = letter | is(byte, b'+') | is(byte, b'/') | is(byte, b'-') | is(byte, b'_') | is(byte, b'=');
-            spaced += letter & !alphanumeric(then) & 1;
-            let name = alphanumeric(then);
-            let hex = u8::from(then.wrapping_sub(b'0') < 10) | u8::from(then.wrapping_sub(b'A') < 6);
-            escape |= is(byte, b'%') & name
-                | is(byte, b'&') & (name | is(then, b'#'))
-                | is(byte, b'\\') & (is(then, b'"') | is(then, b'/') | is(then | 0x20, b'u') | is(then | 0x20, b'x'))
-                | is(byte, b'=') & (hex | is(then, b'\n') | is(then, b'\r'));
-            let between = is(then, b' ')
-                | is(then, b'"')
-                | is(then, b'\'')
-                | is(then, b'+')
-                | is(then, b'.')
-                | is(then, b'&')
-                | is(then, b'\n')
-                | is(then, b'\r')
-                | is(then, b'\\');
-            joint |= (is(byte, b'"') | is(byte, b'\'') | is(byte, b'`')) & between;
+    fn of(block: u8x16) -> Kinds {
+        let is = |bytes: &[u8]| blocks::any_of(block, bytes);
+        let alphanumeric = blocks::plain(block);
+        let (equals, line_break, backslash) = (is(b"="), is(b"\n\r"), is(b"\\"));
+        Kinds {
+            high: blocks::high(block),
+            alphanumeric,
+            in_run: alphanumeric | blocks::signs_of_tokens(block),
+            percent: is(b"%"),
+            ampersand: is(b"&"),
+            backslash,
+            equals,
+            quote: is(b"\"'`"),
+            hash: is(b"#"),
+            escaped: is(b"\"/uUxX"),
+            hex: blocks::digits(block) | is(b"ABCDEF"),
+            line_break,
+            // What is behind the end counts as a blank.
+            between: line_break | backslash | is(b" \"'+.&\0"),
         }
-        self.high |= high;
-        self.escape |= escape;
-        self.joint |= joint;
-        self.spaced = self.spaced.max(spaced);
-        let all = |bytes: &[u8]| bytes.iter().fold(1, |all, byte| all & byte) == 1;
-        let (first, second) = (all(&of_run[..BLOCK_BYTES]), all(&of_run[BLOCK_BYTES..]));
-        self.run |= self.last & first | first & second;
-        self.last = second;
     }
 }
 
-fn is(byte: u8, other: u8) -> u8 {
-    u8::from(byte == other)
-}
-
-fn alphanumeric(byte: u8) -> u8 {
-    u8::from((byte | 0x20).wrapping_sub(b'a') < 26) | u8::from(byte.wrapping_sub(b'0') < 10)
+impl Signs {
+    /// Adds a block, of which the next one is known.
+    #[inline(always)]
+    fn add(&mut self, block: &Kinds, next: &Kinds) {
+        // What stands behind each byte of the block.
+        let behind = |of: fn(&Kinds) -> u16| of(block) >> 1 | of(next) << (BLOCK_BYTES - 1);
+        let name = behind(|kinds| kinds.alphanumeric);
+        self.high |= block.high != 0;
+        let escape = block.percent & name
+            | block.ampersand & (name | behind(|kinds| kinds.hash))
+            | block.backslash & behind(|kinds| kinds.escaped)
+            | block.equals & behind(|kinds| kinds.hex | kinds.line_break);
+        self.escape |= escape != 0;
+        self.joint |= block.quote & behind(|kinds| kinds.between) != 0;
+        self.spaced |= (block.alphanumeric & !name).count_ones() >= SPACED_MIN;
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +129,5 @@ mod tests {
                 assert_eq!(of(text.as_bytes()), expected, "{text:?}");
             }
         }
-        assert_eq!(RUN_SEEN_BYTES, 23);
     }
 }

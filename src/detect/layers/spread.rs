@@ -173,11 +173,13 @@ pub(super) fn undo_joined(text: &str, region: Range<usize>, derived: &mut Derive
 pub(in crate::detect) enum Wrap {
     /// Within a token: nothing stands between.
     Token,
+    /// The same within a block of several lines or words, as keys are.
+    Block,
     /// Between words or groups of digits: a blank does.
     Words,
 }
 
-/// Notes the line breaks behind known beginnings, and those between groups of digits.
+/// Notes the line breaks within known tokens or behind known wording, and those between groups of digits.
 pub(super) fn find_wrapped(text: &str, marks: &[Mark], wrap: Wrap, regions: &mut Regions) {
     let bytes = text.as_bytes();
     // Marks may stand close together; what was looked at once is not looked at again.
@@ -188,6 +190,10 @@ pub(super) fn find_wrapped(text: &str, marks: &[Mark], wrap: Wrap, regions: &mut
         if from >= to {
             continue;
         }
+        if wrap == Wrap::Token {
+            seen = find_wrapped_token(bytes, from..to, regions);
+            continue;
+        }
         seen = to;
         for at in memchr::memchr_iter(b'\n', &bytes[from..to]) {
             if let Some(gap) = gap(bytes, from + at, wrap) {
@@ -196,12 +202,42 @@ pub(super) fn find_wrapped(text: &str, marks: &[Mark], wrap: Wrap, regions: &mut
         }
     }
     if wrap == Wrap::Words {
-        for at in memchr::memchr_iter(b'\n', bytes) {
+        let of_group = |byte: u8| {
+            byte.is_ascii_digit() || byte.is_ascii_uppercase() || byte.is_ascii_whitespace() || byte == b'\\'
+        };
+        for at in memchr::memchr_iter(b'\n', bytes).filter(|at| at.checked_sub(1).is_some_and(|at| of_group(bytes[at])))
+        {
             if let Some(gap) = gap(bytes, at, wrap).filter(|gap| between_groups(bytes, gap)) {
                 regions.sign(gap);
             }
         }
     }
+}
+
+/// Notes the line breaks within the token that begins a range; returns where its last line begins.
+fn find_wrapped_token(bytes: &[u8], range: Range<usize>, regions: &mut Regions) -> usize {
+    let mut from = range.start;
+    while let Some(gap) = token_end(&bytes[..range.end], from).and_then(|at| gap(bytes, at, Wrap::Token)) {
+        from = gap.end;
+        regions.sign(gap);
+    }
+    from
+}
+
+/// The line break that ends what stands at a place, if nothing but what belongs to it is blank.
+fn token_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let end = at + bytes.get(at..)?.iter().position(u8::is_ascii_whitespace)?;
+    let blanks = bytes[end..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\\')).count();
+    (bytes.get(end + blanks) == Some(&b'\n')).then_some(end + blanks)
+}
+
+/// What stands, without a blank in it, before each line break within which a token may go on.
+pub(in crate::detect) fn before_wraps(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    memchr::memchr_iter(b'\n', bytes).filter_map(move |at| gap(bytes, at, Wrap::Token)).map(move |gap| {
+        let from = gap.start.saturating_sub(WRAPPED_WITHIN_BYTES);
+        let start = bytes[from..gap.start].iter().rposition(u8::is_ascii_whitespace).map_or(from, |at| from + at + 1);
+        (start, gap.start)
+    })
 }
 
 /// A line break with all that belongs to it, if something may go on behind it.
@@ -210,21 +246,27 @@ fn gap(bytes: &[u8], line_break: usize, wrap: Wrap) -> Option<Range<usize>> {
     while start > 0 && matches!(bytes[start - 1], b' ' | b'\t' | b'\r' | b'\\') {
         start -= 1;
     }
+    let before = bytes[start.checked_sub(1)?];
+    if wrap != Wrap::Words && !in_token(before) {
+        return None;
+    }
     let rest = &bytes[line_break + 1..];
     let end =
         rest.iter().take(INDENT_BYTES).position(|byte| !matches!(byte, b' ' | b'\t' | b'>' | b'#' | b'*' | b'/'))?;
     let end = line_break + 1 + end;
-    let (before, behind) = (bytes[start.checked_sub(1)?], bytes[end]);
+    let behind = bytes[end];
     let goes_on = match wrap {
-        Wrap::Token => {
-            let in_token =
-                |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'.');
+        Wrap::Token | Wrap::Block => {
             let next = bytes[end..].iter().take_while(|&&byte| in_token(byte)).take(WRAPPED_WITHIN_BYTES);
-            in_token(before) && in_token(behind) && next.into_iter().any(u8::is_ascii_digit)
+            in_token(behind) && next.into_iter().any(u8::is_ascii_digit)
         }
         Wrap::Words => before != b'\n' && behind != b'\n' && behind != b'\r' && !matches!(before, b'.' | b'!' | b'?'),
     };
     goes_on.then_some(start..end)
+}
+
+fn in_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'.')
 }
 
 /// Whether a group of four digits or capitals ends before the gap and another begins behind it, as cards and accounts
@@ -249,7 +291,7 @@ pub(super) fn undo_wrapped(text: &str, region: Range<usize>, wrap: Wrap, derived
         match gap(bytes, at, wrap).filter(|gap| gap.start >= copied && gap.end <= region.end) {
             Some(gap) => {
                 derived.copy(text, copied..gap.start);
-                derived.put(if wrap == Wrap::Token { "" } else { " " }, gap.clone(), Layer::Wrapped);
+                derived.put(if wrap == Wrap::Words { " " } else { "" }, gap.clone(), Layer::Wrapped);
                 (at, copied) = (gap.end, gap.end);
             }
             None => at += 1,
@@ -330,6 +372,9 @@ mod tests {
             (Wrap::Token, "AKIAQ7W2\n  Z5M3", "AKIAQ7W2Z5M3"),
             (Wrap::Token, "AKIAQ7W2 \\\n> Z5M3", "AKIAQ7W2Z5M3"),
             (Wrap::Token, "the prefix AKIA\nand words", ""),
+            (Wrap::Token, "AKIAQ7 W2\nZ5M3", ""),
+            (Wrap::Token, "AKIA\nQ7\nW2 Z5\nM3", "AKIAQ7W2 Z5M3"),
+            (Wrap::Block, "> KEY--\n> Q7W2 Z5\n> M36T", "> KEY--Q7W2 Z5M36T"),
             (Wrap::Words, "ignore all\n# previous", "ignore all previous"),
             (Wrap::Words, "ignore all\n\nprevious", ""),
             (Wrap::Words, "DE35 7183 0640\n7620 2300 96", "DE35 7183 0640 7620 2300 96"),

@@ -259,7 +259,7 @@ fn wrapped(text: &str) -> String {
 }
 
 fn scanner() -> Scanner {
-    Scanner::new(Catalogue::built_in()).unwrap()
+    Scanner::new(Catalogue::built_in())
 }
 
 /// Rule, place, layers and confidence of what is found in a user's text.
@@ -471,4 +471,19 @@ fn looking_through_costs_little() {
         mb_a_second(through),
         through.as_secs_f64() / plain.as_secs_f64()
     );
+}
+
+/// A block of lines is found as it is quoted, though no line of it goes on without a break.
+#[test]
+fn quoted_keys_are_put_together() {
+    let (_, key, _) = PAYLOADS.iter().find(|(rule, ..)| *rule == "secret.private_key").unwrap();
+    let (scanner, mut scratch) = (scanner(), Scratch::default());
+    for quote in ["> ", "  # ", "    "] {
+        let quoted: String = key.lines().map(|line| format!("{quote}{line}\n")).collect();
+        let found = scan(&scanner, &format!("He wrote:\n{quoted}Thanks"), &mut scratch);
+        assert!(
+            found.iter().any(|(rule, .., reported)| rule == "secret.private_key" && *reported),
+            "{quote:?} {found:?}"
+        );
+    }
 }
