@@ -210,7 +210,15 @@ impl<'s> Site<'s> {
             asked.add_partition(topic, partition);
             end += consumer.fetch_watermarks(topic, partition, REQUEST).expect("a topic has an end").1;
         }
-        let committed = consumer.committed_offsets(asked, REQUEST).expect("a group can be asked");
+        // While a place is made for a new group, its broker says that another one keeps it.
+        let until = Instant::now() + PATIENCE;
+        let committed = loop {
+            match consumer.committed_offsets(asked.clone(), REQUEST) {
+                Ok(committed) => break committed,
+                Err(error) => assert!(Instant::now() < until, "{group}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
         let offsets = committed.elements().into_iter().map(|at| at.offset().to_raw().unwrap_or(0).max(0));
         let sum = offsets.sum();
         (sum, end - sum)
