@@ -66,7 +66,6 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use settle::Found;
 use stretches::Stretches;
-use words::WordAt;
 
 const _: () = assert!(limits::EVENT_CEILING_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
 
@@ -113,7 +112,7 @@ pub struct Scratch {
     /// Of the part at hand.
     stretches: Stretches,
     digits: numbers::Digits,
-    words: Vec<WordAt>,
+    near: numbers::NearWords,
     sieve: Option<sieve::Cache>,
     found: Vec<Found>,
     /// All identifiers of the interaction at hand, a line each.
@@ -149,7 +148,7 @@ impl RuleScratch {
         if self.regions.len() < TRIES_MAX { self.regions.push((start, end)) } else { self.add_window(start, end) }
     }
 
-    /// Whether to try one start after the other is little more work than to search all of it.
+    /// Puts the tries in order, and says whether to try one after the other is little more work than to search all of it.
     fn few_tries(&mut self) -> bool {
         if self.regions.len() >= TRIES_MAX {
             return false;
@@ -316,7 +315,8 @@ impl Compiled {
         let cache = cache.get_or_insert_with(|| regex.create_cache());
         let mut at = 0;
         for &(start, end) in regions.iter() {
-            if start < at && anchored.is_anchored() {
+            // Regions lie apart; of tries some lie in what was found by an earlier one.
+            if start < at {
                 continue;
             }
             at = start;

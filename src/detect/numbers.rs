@@ -12,10 +12,10 @@ use super::blocks::{self, BLOCK_BYTES};
 use super::compile::Compiled;
 use super::sieve::Sieve;
 use super::words::{RuleSet, WordAt, Words, needs_word};
-use super::{KEPT_PLACES, Scratch, context};
+use super::{KEPT_PLACES, Scratch, context, stretches};
 use crate::rules::Trigger;
 use crate::rules::pattern::only_digits;
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Hir, HirKind, Look};
 use std::ops::Range;
 
 pub(super) struct Numbers {
@@ -62,61 +62,59 @@ impl Numbers {
             let wanted = self.rules.iter().filter(|gated| applies(gated));
             return wanted.for_each(|gated| touch(gated.rule, scratch).add_window(0, text.len()));
         };
-        let (mut cache, mut words) = (scratch.sieve.take(), std::mem::take(&mut scratch.words));
-        let mut near = NearWords {
-            words: &self.words,
-            text,
-            seen_to: 0,
-            found: &mut words,
-            first: 0,
-            waiting: RuleSet::default(),
-        };
-        near.found.clear();
-        near.found.shrink_to(KEPT_PLACES);
+        let (mut cache, mut near) = (scratch.sieve.take(), std::mem::take(&mut scratch.near));
+        near.begin();
         let own_cache = cache.get_or_insert_with(|| sieve.cache());
         let is_short = text.len() <= context::ALONE_MAX_BYTES;
         self.begins.each(text.as_bytes(), digits, |start| {
             sieve.each_end(text, start, own_cache, |pattern, end| {
                 let gated = &self.rules[pattern];
-                let may_be_hit =
-                    !gated.needs_word || gated.may_be_alone && is_short || near.has(gated.rule, start, end);
-                if applies(gated) && may_be_hit {
+                let is_judged = !gated.needs_word || gated.may_be_alone && is_short;
+                if applies(gated) && (is_judged || near.has(&self.words, text, gated.rule, start..end)) {
                     touch(gated.rule, scratch).add_window(start, end);
                 }
             });
         });
-        (scratch.sieve, scratch.words) = (cache, words);
+        (scratch.sieve, scratch.near) = (cache, near);
     }
 }
 
-/// The words round matches, found as far as matches ask for them. These come in the order of their starts.
-struct NearWords<'n> {
-    words: &'n Words,
-    text: &'n str,
+/// The words round matches of a text, found as far as matches ask for them. These come in the order of their starts.
+/// Memory of the scratch.
+#[derive(Default)]
+pub(super) struct NearWords {
     seen_to: usize,
-    found: &'n mut Vec<WordAt>,
+    found: Vec<WordAt>,
     /// Those before are too far back for what is to come.
     first: usize,
     /// Whose words the others are.
     waiting: RuleSet,
 }
 
-impl NearWords<'_> {
+impl NearWords {
+    /// Begins another text.
+    fn begin(&mut self) {
+        (self.seen_to, self.first) = (0, 0);
+        self.found.clear();
+        self.found.shrink_to(KEPT_PLACES);
+        self.waiting.clear();
+    }
+
     /// Whether one of a rule's words may be so near to a match that it counts.
-    fn has(&mut self, rule: u16, start: usize, end: usize) -> bool {
-        let from = start.saturating_sub(context::REACH_BYTES);
-        let to = self.text.len().min(end + context::REACH_BYTES);
+    fn has(&mut self, words: &Words, text: &str, rule: u16, whole: Range<usize>) -> bool {
+        let from = whole.start.saturating_sub(context::REACH_BYTES);
+        let to = text.len().min(whole.end + context::REACH_BYTES);
         if self.seen_to < to {
             let seen = self.found.len();
-            self.words.find(self.text, self.seen_to.max(from)..to, self.found);
-            self.words.add_waiting(&self.found[seen..], &mut self.waiting);
+            words.find(text, self.seen_to.max(from)..to, &mut self.found);
+            words.add_waiting(&self.found[seen..], &mut self.waiting);
             self.seen_to = to;
         }
         let past = self.found[self.first..].iter().take_while(|word| word.end <= from).count();
         if past > 0 {
             self.first += past;
             self.waiting.clear();
-            self.words.add_waiting(&self.found[self.first..], &mut self.waiting);
+            words.add_waiting(&self.found[self.first..], &mut self.waiting);
         }
         self.waiting.contains(rule)
     }
@@ -200,23 +198,11 @@ impl Firsts {
             HirKind::Empty => Some(boundary),
             HirKind::Look(look) => Some(boundary || *look == Look::WordAscii),
             HirKind::Literal(literal) => {
-                self.insert(literal.0[0], literal.0[0], boundary);
+                self.table(boundary)[usize::from(literal.0[0])] = true;
                 None
             }
             HirKind::Class(class) => {
-                match class {
-                    Class::Bytes(class) => {
-                        class.ranges().iter().for_each(|range| self.insert(range.start(), range.end(), boundary));
-                    }
-                    Class::Unicode(class) => {
-                        for range in class.ranges() {
-                            let of = |scalar: char| u8::try_from(scalar).ok().filter(u8::is_ascii);
-                            let (start, end) = (of(range.start()), of(range.end()));
-                            // Of characters above ASCII it is every byte above it: rough, and safe.
-                            self.insert(start.unwrap_or(0x80), end.unwrap_or(0xff), boundary);
-                        }
-                    }
-                }
+                stretches::add_class(class, self.table(boundary));
                 None
             }
             HirKind::Capture(capture) => self.add(&capture.sub, boundary),
@@ -232,9 +218,8 @@ impl Firsts {
         }
     }
 
-    fn insert(&mut self, first: u8, last: u8, boundary: bool) {
-        let table = if boundary { &mut self.at_boundary } else { &mut self.anywhere };
-        table[usize::from(first)..=usize::from(last)].fill(true);
+    fn table(&mut self, boundary: bool) -> &mut [bool; 256] {
+        if boundary { &mut self.at_boundary } else { &mut self.anywhere }
     }
 }
 

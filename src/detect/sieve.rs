@@ -38,6 +38,7 @@ impl Sieve {
         DFA::builder().configure(config.skip_cache_capacity_check(true)).build_from_nfa(nfa).ok().map(Sieve)
     }
 
+    /// Memory to run it with.
     pub fn cache(&self) -> Cache {
         self.0.create_cache()
     }

@@ -110,7 +110,7 @@ pub(super) fn narrowed(
     (start, end)
 }
 
-/// By byte: whether it may occur in a match. Of characters above ASCII that is every byte above it: rough, and safe.
+/// By byte: whether it may occur in a match.
 pub(super) fn bytes_of(hir: &Hir) -> Box<[bool; 256]> {
     let mut holds = Box::new([false; 256]);
     add_bytes(hir, &mut holds);
@@ -121,20 +121,22 @@ fn add_bytes(hir: &Hir, holds: &mut [bool; 256]) {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => {}
         HirKind::Literal(literal) => literal.0.iter().for_each(|&byte| holds[usize::from(byte)] = true),
-        HirKind::Class(Class::Bytes(class)) => {
-            let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
-            bytes.for_each(|byte| holds[usize::from(byte)] = true);
-        }
-        HirKind::Class(Class::Unicode(class)) => {
-            for range in class.ranges() {
-                let (start, end) = (range.start() as usize, range.end() as usize);
-                let last = if end < 0x80 { end } else { 0xff };
-                holds[start.min(0x80)..=last].fill(true);
-            }
-        }
+        HirKind::Class(class) => add_class(class, holds),
         HirKind::Repetition(repetition) => add_bytes(&repetition.sub, holds),
         HirKind::Capture(capture) => add_bytes(&capture.sub, holds),
         HirKind::Concat(subs) | HirKind::Alternation(subs) => subs.iter().for_each(|sub| add_bytes(sub, holds)),
+    }
+}
+
+/// The bytes of a class. Of characters above ASCII that is every byte above it: rough, and safe.
+pub(super) fn add_class(class: &Class, holds: &mut [bool; 256]) {
+    let mut add = |first: usize, last: usize| holds[first..=last].fill(true);
+    match class {
+        Class::Bytes(class) => class.iter().for_each(|range| add(range.start().into(), range.end().into())),
+        Class::Unicode(class) => class.iter().for_each(|range| {
+            let (first, last) = (range.start() as usize, range.end() as usize);
+            add(first.min(0x80), if last < 0x80 { last } else { 0xff });
+        }),
     }
 }
 

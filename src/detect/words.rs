@@ -1,5 +1,5 @@
-//! The context words of rules that digits gate and that are sure of nothing without one: they are looked for where digits
-//! are, so that such rules are tried only where one of their words is near.
+//! The context words of rules that digits gate and that are sure of nothing without one: they are looked for round
+//! what may be a match of theirs, so that such rules are tried only where one of their words is near.
 
 use super::compile::Compiled;
 use super::context;

@@ -211,14 +211,12 @@ impl<'s> Site<'s> {
             end += consumer.fetch_watermarks(topic, partition, REQUEST).expect("a topic has an end").1;
         }
         // While a place is made for a new group, its broker says that another one keeps it.
-        let until = Instant::now() + PATIENCE;
-        let committed = loop {
-            match consumer.committed_offsets(asked.clone(), REQUEST) {
-                Ok(committed) => break committed,
-                Err(error) => assert!(Instant::now() < until, "{group}: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        };
+        let mut committed = Err(KafkaError::Canceled);
+        wait_until("a group can be asked", Duration::from_millis(100), || {
+            committed = consumer.committed_offsets(asked.clone(), REQUEST);
+            committed.is_ok()
+        });
+        let committed = committed.expect("it was waited for");
         let offsets = committed.elements().into_iter().map(|at| at.offset().to_raw().unwrap_or(0).max(0));
         let sum = offsets.sum();
         (sum, end - sum)

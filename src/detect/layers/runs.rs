@@ -2,14 +2,13 @@
 //! were compressed by. What comes out is text, or it is of no interest: keys, hashes and pictures look encoded too.
 
 use super::super::radix;
-use super::signs::RUN_SEEN_BYTES;
 use crate::model::Layer;
 use flate2::read::{GzDecoder, ZlibDecoder};
 use std::io::Read;
 use std::ops::Range;
 
 /// Shortest run that is decoded. Shorter ones hold less than 15 bytes.
-const RUN_MIN_BYTES: usize = RUN_SEEN_BYTES;
+pub(super) const RUN_MIN_BYTES: usize = 20;
 
 /// What decides whether bytes are text at all, before the rest is decoded.
 const HEAD_BYTES: usize = 12;

@@ -2,6 +2,7 @@
 //! through. It may say yes to much; it says no only where the other files of this folder would find nothing.
 
 use super::super::blocks::{self, BLOCK_BYTES, LongRuns};
+use super::runs::RUN_MIN_BYTES;
 use wide::u8x16;
 
 /// What there is in a text.
@@ -19,16 +20,13 @@ pub(super) struct Signs {
     pub joint: bool,
 }
 
-/// Runs that are at least so long are seen.
-pub(super) const RUN_SEEN_BYTES: usize = 20;
-
 /// Letters before something else, in a block.
 const SPACED_MIN: u32 = 6;
 
 /// Looks at a text. Of each pair of neighbours the second may be in the next block, so a block is looked at when that is
 /// known.
 pub(super) fn of(text: &[u8]) -> Signs {
-    let (mut all, mut runs) = (Signs::default(), LongRuns::of(RUN_SEEN_BYTES));
+    let (mut all, mut runs) = (Signs::default(), LongRuns::of(RUN_MIN_BYTES));
     let mut last = Kinds::default();
     blocks::each(text, |at, block| {
         let kinds = Kinds::of(block);
