@@ -13,7 +13,8 @@
 //!    are loaded.
 //! 2. A window reaches so far to both sides of such a place that it holds every match over it: the pattern's longest
 //!    match, and before an anchor no farther than it is proved that a match has come to the end of its first one. Windows
-//!    that cannot hold a match that becomes a hit are dropped (`detect/numbers.rs`, `detect/stretches.rs`). Windows that
+//!    that cannot hold a match that becomes a hit are dropped (`detect/numbers.rs`, `detect/stretches.rs`), and an anchor is
+//!    not looked for where a stretch that its matches hold cannot be near enough (`detect/anchors.rs`). Windows that
 //!    touch are merged into regions; regions are disjoint, and every match that counts lies in one. Where matches are proved
 //!    to begin with an anchor, each is tried from where one stands, first things first, and nothing is searched.
 //! 3. Whatever begins at byte *s* of a region therefore also ends in that region: the search within the region has
@@ -37,12 +38,14 @@ mod context;
 mod entropy;
 pub mod examples;
 mod gates;
+mod glance;
 mod grams;
 mod identifiers;
 mod layers;
 pub mod naive;
 mod normalise;
 mod numbers;
+mod prefixes;
 mod radix;
 mod settle;
 mod sieve;
@@ -60,12 +63,12 @@ use anchors::Anchors;
 use bumpalo::Bump;
 use compile::Compiled;
 use gates::Gates;
+use glance::Glance;
 use numbers::Numbers;
 use regex_automata::meta;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input};
 use settle::Found;
-use stretches::Stretches;
 
 const _: () = assert!(limits::EVENT_CEILING_BYTES < u32::MAX as usize, "offsets in a part fit 32 bits");
 
@@ -100,28 +103,32 @@ const KEPT_PLACES: usize = 16 << 10;
 /// What a scan needs and the next one can use again. One a thread.
 #[derive(Default)]
 pub struct Scratch {
+    text: TextScratch,
+    /// All identifiers of the interaction at hand, a line each.
+    identifiers: String,
+    layers: layers::Buffers,
+    budget: layers::Budget,
+}
+
+/// The part of the scratch that one text needs, be it a part's own or one of what that hides.
+#[derive(Default)]
+struct TextScratch {
     /// The digest of the scanner that it was last used with. Patterns of the same packs compile to the same automata,
     /// so what they cached fits.
     owner: String,
     rules: Vec<RuleScratch>,
-    /// Rules that have a region in the part at hand.
+    /// Rules that have a region in the text at hand.
     touched: Vec<u16>,
     /// Texts since the caches of rules were weighed.
     unweighed: u32,
     pieces: anchors::Pieces,
-    /// Of the part at hand.
-    stretches: Stretches,
-    digits: numbers::Digits,
-    near: numbers::NearWords,
-    sieve: Option<sieve::Cache>,
+    glance: Glance,
+    words: Vec<words::WordAt>,
+    sieves: numbers::Caches,
     found: Vec<Found>,
-    /// All identifiers of the interaction at hand, a line each.
-    identifiers: String,
     sorted: settle::Buffers,
-    /// Where literals begin in the part at hand.
+    /// Where literals begin in the text at hand.
     marks: Vec<layers::Mark>,
-    layers: layers::Buffers,
-    budget: layers::Budget,
 }
 
 /// The part of the scratch that belongs to one rule.
@@ -179,7 +186,7 @@ fn merge(ranges: &mut Vec<(usize, usize)>) {
     });
 }
 
-impl Scratch {
+impl TextScratch {
     /// Forgets what automata have built, once it is too much.
     fn weigh_caches(&mut self) {
         self.unweighed += 1;
@@ -212,7 +219,7 @@ impl Scanner {
             for (part_index, part) in message.parts.iter().enumerate() {
                 self.scan_part(part.text.expose(), applies, scratch);
                 let place = (message_index as u32, part_index as u32);
-                self.tell((&scratch.found, &scratch.layers), place, part.text, arena, &mut hits);
+                self.tell((&scratch.text.found, &scratch.layers), place, part.text, arena, &mut hits);
             }
         }
         settle::finish(&mut hits);
@@ -259,36 +266,38 @@ impl Scanner {
         }
     }
 
-    /// Leaves the hits of a part's text in `scratch.found`, and those of what it hides.
+    /// Leaves the hits of a part's text in `scratch.text.found`, and those of what it hides.
     fn scan_part(&self, text: &str, applies: u16, scratch: &mut Scratch) {
+        let Scratch { text: scratch, layers, budget, .. } = scratch;
         self.scan_text(text, applies, scratch);
         let (mut found, marks) = (std::mem::take(&mut scratch.found), std::mem::take(&mut scratch.marks));
-        let (mut buffers, mut budget) = (std::mem::take(&mut scratch.layers), scratch.budget);
+        let seen = (scratch.glance.signs, &marks[..]);
         let mut look = |text: &str, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
             self.scan_text(text, applies, scratch);
             found.append(&mut scratch.found);
             marks.append(&mut scratch.marks);
+            scratch.glance.signs
         };
-        layers::see_through(&self.rules, text, &marks, &mut found, (&mut buffers, &mut budget), &mut look);
-        (scratch.found, scratch.marks, scratch.layers, scratch.budget) = (found, marks, buffers, budget);
+        layers::see_through(&self.rules, text, seen, &mut found, (layers, budget), &mut look);
+        (scratch.found, scratch.marks) = (found, marks);
     }
 
     /// Leaves the hits of a text in `scratch.found`, settled and in order.
-    fn scan_text(&self, text: &str, applies: u16, scratch: &mut Scratch) {
+    fn scan_text(&self, text: &str, applies: u16, scratch: &mut TextScratch) {
         // The scratch is without an owner while it is written to: after a panic it is not used again.
         let owner = std::mem::take(&mut scratch.owner);
         if owner != self.digest {
-            *scratch = Scratch { budget: scratch.budget, ..Scratch::default() };
+            *scratch = TextScratch::default();
             scratch.rules.resize_with(self.rules.len(), RuleScratch::default);
         }
         scratch.found.clear();
         scratch.marks.clear();
-        scratch.stretches.find(text);
+        scratch.glance.look(text);
         self.anchors.mark(text, applies, &self.rules, scratch);
         self.gates.mark(text, applies, &self.rules, scratch);
-        self.numbers.mark(text, applies, &self.rules, scratch);
+        self.numbers.mark(text, applies, (&self.rules, &self.anchors.words), scratch);
         scratch.weigh_caches();
-        let Scratch { rules, touched, found, .. } = scratch;
+        let TextScratch { rules, touched, found, .. } = scratch;
         for rule in touched.drain(..) {
             let own = &mut rules[usize::from(rule)];
             let compiled = &self.rules[usize::from(rule)];

@@ -1,28 +1,27 @@
 //! The prefilter: every literal of every rule, looked for in one pass over each part (`detect/grams.rs`). It decides
 //! nothing: it marks windows.
 //!
-//! Most literals are names that stand beside a secret, or begin one. Where no long stretch of token characters is near,
-//! they are not looked for: a piece of a text is run through once, by as many literals as may matter in it.
+//! Most literals are names that stand beside a secret, or begin one: they are looked for only where a long stretch of token
+//! characters is as near as in a match. Words that make a number credible are looked for in the same pass, where digits are.
 
+use super::blocks::BLOCK_BYTES;
 use super::compile::Compiled;
-use super::grams::Grams;
+use super::glance::Glance;
+use super::grams::{Grams, Sets};
 use super::layers::spread::{self, Wrap};
 use super::layers::{Mark, makes_known};
-use super::stretches::Stretches;
-use super::{KEPT_PLACES, RuleScratch, Scratch, merge};
+use super::words::{WordAt, Words};
+use super::{KEPT_PLACES, RuleScratch, TextScratch, context};
 use crate::rules::Trigger;
-use crate::rules::pattern::{Shape, TOKEN_MIN_BYTES};
+use crate::rules::pattern::TOKEN_MIN_BYTES;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Literals are looked for near a stretch only if all matches that they are in are at most so long, in bytes.
-const NEAR_BYTES: usize = 512;
-
 pub(super) struct Anchors {
-    /// By literal.
+    grams: Grams,
+    /// By literal; higher numbers are words.
     owners: Vec<Vec<Owner>>,
-    /// Those that are looked for everywhere, also near a stretch, and also near one of letters and digits only.
-    grams: [Grams; 3],
+    pub words: Words,
 }
 
 /// A rule that waits for a literal.
@@ -34,12 +33,38 @@ struct Owner {
     turned: bool,
 }
 
-/// The pieces of a text, and by which of the sets of literals each is run through. Memory of the scratch.
+/// Where literals of a set are looked for: round each stretch, so many bytes before its beginning and behind its end.
+struct Reach {
+    /// Whether the stretch is one of letters and digits only.
+    is_plain: bool,
+    before_bytes: usize,
+    behind_bytes: usize,
+}
+
+/// By set, the narrowest first: a literal is of the first one that all matches with it keep to. Names stand before
+/// what they name.
+const REACHES: [Reach; 5] = [
+    Reach { is_plain: true, before_bytes: 96, behind_bytes: 32 },
+    Reach { is_plain: true, before_bytes: 200, behind_bytes: 32 },
+    Reach { is_plain: false, before_bytes: 96, behind_bytes: 32 },
+    Reach { is_plain: false, before_bytes: 200, behind_bytes: 32 },
+    Reach { is_plain: false, before_bytes: 512, behind_bytes: 512 },
+];
+
+/// Words, near digits.
+const WORDS: usize = REACHES.len();
+
+/// Literals of the last set are looked for everywhere.
+const SETS: usize = WORDS + 2;
+
+const EVERYWHERE: Sets = 1 << (SETS - 1);
+
+/// The ranges of a text where each set is looked for, in order and apart. Memory of the scratch.
 #[derive(Default)]
 pub(super) struct Pieces {
+    by_set: [Vec<(usize, usize)>; SETS - 1],
     /// Where a line may be wrapped.
     wraps: Vec<(usize, usize)>,
-    near: [Vec<(usize, usize)>; 2],
 }
 
 impl Anchors {
@@ -56,76 +81,75 @@ impl Anchors {
                 }
             }
         }
-        let is_near = |owner: &Owner, bytes_min: fn(&Shape) -> usize| {
-            let compiled = &rules[usize::from(owner.rule)];
-            let shape = &compiled.rule.shape;
-            bytes_min(shape) >= TOKEN_MIN_BYTES
-                && shape.longest_bytes.is_some_and(|longest| longest <= NEAR_BYTES)
-                && (owner.turned || matches!(compiled.wrap(), None | Some(Wrap::Token)))
-        };
         let set_of = |owners: &[Owner]| {
-            let all_near = |bytes_min| owners.iter().all(|owner| is_near(owner, bytes_min));
-            usize::from(all_near(|shape| shape.token_min_bytes)) + usize::from(all_near(|shape| shape.plain_min_bytes))
+            let keep_to =
+                |reach: &Reach| owners.iter().all(|owner| reach.holds(owner, &rules[usize::from(owner.rule)]));
+            REACHES.iter().position(keep_to).map_or(EVERYWHERE, |set| 1 << set)
         };
-        let mut by_set: Vec<(usize, String, Vec<Owner>)> =
-            by_literal.into_iter().map(|(literal, owners)| (set_of(&owners), literal, owners)).collect();
-        by_set.sort_by_key(|(set, ..)| *set);
-        let grams = [0, 1, 2].map(|most| {
-            let own = by_set.iter().take_while(|(set, ..)| *set <= most);
-            Grams::new(own.map(|(_, literal, _)| literal.as_bytes().into()).collect())
-        });
-        Anchors { grams, owners: by_set.into_iter().map(|(_, _, owners)| owners).collect() }
+        let (mut literals, mut all_owners) = (Vec::new(), Vec::new());
+        for (literal, owners) in by_literal {
+            literals.push((literal.into_bytes().into(), set_of(&owners)));
+            all_owners.push(owners);
+        }
+        let (words, spellings) = Words::of(rules);
+        literals.extend(spellings.into_iter().map(|spelling| (spelling, 1 << WORDS)));
+        Anchors { grams: Grams::new(literals, 1 << WORDS), owners: all_owners, words }
     }
 
-    /// Marks the windows of every rule whose literal is in the text.
-    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
-        let (stretches, mut pieces) = (std::mem::take(&mut scratch.stretches), std::mem::take(&mut scratch.pieces));
-        let mut marks = std::mem::take(&mut scratch.marks);
-        self.each_window(text, applies, rules, (&stretches, &mut pieces, &mut marks), |owner, start, window| {
+    /// Marks the windows of every rule whose literal is in the text, and leaves the words near its digits.
+    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut TextScratch) {
+        let (glance, mut pieces) = (std::mem::take(&mut scratch.glance), std::mem::take(&mut scratch.pieces));
+        let (mut words, mut marks) = (std::mem::take(&mut scratch.words), std::mem::take(&mut scratch.marks));
+        let found = (&mut marks, &mut words);
+        self.each_window(text, applies, rules, (&glance, &mut pieces), found, |owner, start, window| {
             let own = touch(owner.rule, scratch);
             match rules[usize::from(owner.rule)].begins() {
                 true => own.add_try(start, window.1),
                 false => own.add_window(window.0, window.1),
             }
         });
-        (scratch.stretches, scratch.pieces, scratch.marks) = (stretches, pieces, marks);
+        (scratch.glance, scratch.pieces, scratch.words, scratch.marks) = (glance, pieces, words, marks);
     }
 
     /// Only the marks that [`Anchors::mark`] leaves.
-    pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], marks: &mut Vec<Mark>) {
-        let memory = (&Stretches::of(text), &mut Pieces::default(), marks);
-        self.each_window(text, applies, rules, memory, |_, _, _| {});
+    pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], glance: &Glance, marks: &mut Vec<Mark>) {
+        let memory = (glance, &mut Pieces::default());
+        self.each_window(text, applies, rules, memory, (marks, &mut Vec::new()), |_, _, _| {});
     }
 
     /// Calls a function with every rule that waits for a literal, where that begins, and the window round it; adds what is
-    /// to be marked, in order.
+    /// to be marked, in order, and the words.
     fn each_window(
         &self,
         text: &str,
         applies: u16,
         rules: &[Compiled],
-        (stretches, pieces, marks): (&Stretches, &mut Pieces, &mut Vec<Mark>),
+        (glance, pieces): (&Glance, &mut Pieces),
+        (marks, words): (&mut Vec<Mark>, &mut Vec<WordAt>),
         mut found: impl FnMut(&Owner, usize, (usize, usize)),
     ) {
-        self.each(text, stretches, pieces, |start, end, owner| {
+        words.clear();
+        words.shrink_to(KEPT_PLACES);
+        self.each(text, (glance, pieces), words, |start, end, owner| {
             let rule = &rules[usize::from(owner.rule)];
             if rule.applies & applies == 0 {
                 return;
             }
             let window = owner.window(rule, text, (start, end));
-            let may_hold = stretches.allow(window.0..window.1, &rule.rule.shape);
+            let may_hold = glance.stretches.allow(window.0..window.1, &rule.rule.shape);
             mark(marks, start, owner.turned, may_hold, rule);
             if may_hold && !owner.turned {
                 found(owner, start, window);
             }
         });
         marks.sort_unstable_by_key(|mark| mark.at);
+        words.sort_unstable_by_key(|word| word.end);
     }
 
     /// The rules whose literals occur where they matter: for judging anchors against benign texts.
-    pub fn rules_in(&self, text: &str, stretches: &Stretches) -> Vec<u16> {
+    pub fn rules_in(&self, text: &str, glance: &Glance) -> Vec<u16> {
         let mut found = Vec::new();
-        self.each(text, stretches, &mut Pieces::default(), |_, _, owner| {
+        self.each(text, (glance, &mut Pieces::default()), &mut Vec::new(), |_, _, owner| {
             found.extend((!owner.turned).then_some(owner.rule))
         });
         found
@@ -135,53 +159,101 @@ impl Anchors {
     fn each(
         &self,
         text: &str,
-        stretches: &Stretches,
-        pieces: &mut Pieces,
+        (glance, pieces): (&Glance, &mut Pieces),
+        words: &mut Vec<WordAt>,
         mut found: impl FnMut(usize, usize, &Owner),
     ) {
         let bytes = text.as_bytes();
-        let mut run = |set: usize, piece: Range<usize>| {
-            self.grams[set].each(bytes, piece, |at| {
-                let there = &bytes[at.start..at.end];
-                let waiting = self.owners[at.literal].iter();
-                waiting
-                    .filter(|owner| owner.exact.as_ref().is_none_or(|exact| **exact == *there))
-                    .for_each(|owner| found(at.start, at.end, owner));
+        pieces.find(bytes, glance, self.words.reach_bytes());
+        pieces.each(bytes.len(), |range, sets| {
+            self.grams.each(bytes, range, sets, |at| match self.owners.get(at.literal) {
+                Some(waiting) => {
+                    let there = &bytes[at.start..at.end];
+                    waiting
+                        .iter()
+                        .filter(|owner| owner.exact.as_ref().is_none_or(|exact| **exact == *there))
+                        .for_each(|owner| found(at.start, at.end, owner));
+                }
+                None if context::is_whole_word(text, at.start, at.end) => {
+                    words.push(WordAt { end: at.end, word: at.literal - self.owners.len() });
+                }
+                None => {}
             });
-        };
-        let Pieces { wraps, near: [token, plain] } = pieces;
-        wraps.clear();
-        wraps.shrink_to(KEPT_PLACES);
-        wraps.extend(spread::before_wraps(bytes));
-        near(bytes, &stretches.token.places, wraps, token);
-        near(bytes, &stretches.plain.places, wraps, plain);
-        // Whatever is near one of letters and digits is near a stretch.
-        let mut plain = plain.iter().copied().peekable();
-        let mut done = 0;
-        for &(start, end) in token.iter() {
-            run(0, done..start);
-            done = start;
-            while let Some(inner) = plain.next_if(|inner| inner.1 <= end) {
-                run(1, done..inner.0);
-                run(2, inner.0..inner.1);
-                done = inner.1;
-            }
-            run(1, done..end);
-            done = end;
-        }
-        run(0, done..bytes.len());
+        });
     }
 }
 
-/// Where in a text literals matter that need a stretch: near one, and where a line that is wrapped may make one. The
-/// ranges are in order and apart.
-fn near(text: &[u8], stretches: &[(usize, usize)], wraps: &[(usize, usize)], ranges: &mut Vec<(usize, usize)>) {
+impl Reach {
+    /// Whether whatever a rule finds with a literal holds a stretch, and has its literal no farther from it than that.
+    fn holds(&self, owner: &Owner, compiled: &Compiled) -> bool {
+        let (rule, shape) = (&compiled.rule, &compiled.rule.shape);
+        let bytes_min = if self.is_plain { shape.plain_min_bytes } else { shape.token_min_bytes };
+        let Some(longest_bytes) = shape.longest_bytes else { return false };
+        bytes_min >= TOKEN_MIN_BYTES
+            && longest_bytes <= self.before_bytes + bytes_min
+            && rule.lead_bytes.unwrap_or(longest_bytes) <= self.behind_bytes + bytes_min
+            && (owner.turned || matches!(compiled.wrap(), None | Some(Wrap::Token)))
+    }
+}
+
+impl Pieces {
+    /// Finds those of another text: near stretches, where a line that is wrapped may make one, and near digits.
+    fn find(&mut self, text: &[u8], Glance { stretches, digits, .. }: &Glance, words_reach_bytes: usize) {
+        let Pieces { by_set, wraps } = self;
+        wraps.clear();
+        wraps.shrink_to(KEPT_PLACES);
+        wraps.extend(spread::before_wraps(text));
+        for (reach, ranges) in REACHES.iter().zip(by_set.iter_mut()) {
+            let places = if reach.is_plain { &stretches.plain.places } else { &stretches.token.places };
+            let near =
+                |&(start, end): &(usize, usize)| (start.saturating_sub(reach.before_bytes), end + reach.behind_bytes);
+            join(places.iter().map(near), text.len(), ranges);
+            if !wraps.is_empty() {
+                ranges.extend_from_slice(wraps);
+                super::merge(ranges);
+            }
+        }
+        let near =
+            |at: usize| (at.saturating_sub(words_reach_bytes), (at + BLOCK_BYTES).saturating_add(words_reach_bytes));
+        let with_digits = digits.iter().enumerate().filter(|(_, digits)| **digits != 0);
+        join(with_digits.map(|(block, _)| near(block * BLOCK_BYTES)), text.len(), &mut by_set[WORDS]);
+    }
+
+    /// Calls a function with each piece of a text, and the sets that are looked for in it.
+    fn each(&self, text_bytes: usize, mut look: impl FnMut(Range<usize>, Sets)) {
+        let mut next = [0; SETS - 1];
+        let mut at = 0;
+        while at < text_bytes {
+            let (mut sets, mut to) = (EVERYWHERE, text_bytes);
+            for (set, (ranges, next)) in self.by_set.iter().zip(&mut next).enumerate() {
+                while ranges.get(*next).is_some_and(|range| range.1 <= at) {
+                    *next += 1;
+                }
+                let Some(&(start, end)) = ranges.get(*next) else { continue };
+                if start <= at {
+                    sets |= 1 << set;
+                    to = to.min(end);
+                } else {
+                    to = to.min(start);
+                }
+            }
+            look(at..to, sets);
+            at = to;
+        }
+    }
+}
+
+/// Puts ranges that touch together. Starts and ends come in order, and may reach behind the text.
+fn join(near: impl Iterator<Item = (usize, usize)>, text_bytes: usize, ranges: &mut Vec<(usize, usize)>) {
     ranges.clear();
     ranges.shrink_to(KEPT_PLACES);
-    let near = |&(start, end): &(usize, usize)| (start.saturating_sub(NEAR_BYTES), text.len().min(end + NEAR_BYTES));
-    ranges.extend(stretches.iter().map(near));
-    ranges.extend_from_slice(wraps);
-    merge(ranges);
+    for (start, end) in near {
+        let end = end.min(text_bytes);
+        match ranges.last_mut() {
+            Some(last) if start <= last.1 => last.1 = end,
+            _ => ranges.push((start, end)),
+        }
+    }
 }
 
 impl Owner {
@@ -211,7 +283,7 @@ fn mark(marks: &mut Vec<Mark>, at: usize, turned: bool, may_hold: bool, rule: &C
 }
 
 /// The scratch of a rule that has a candidate in this part.
-pub(super) fn touch(rule: u16, scratch: &mut Scratch) -> &mut RuleScratch {
+pub(super) fn touch(rule: u16, scratch: &mut TextScratch) -> &mut RuleScratch {
     let own = &mut scratch.rules[usize::from(rule)];
     if own.regions.is_empty() {
         scratch.touched.push(rule);

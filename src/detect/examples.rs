@@ -4,8 +4,8 @@
 //! rules say of them does not count. Of a rule whose confidence another pack changed they are not run. Rules without two
 //! of each fail, and so do anchors that open too often on ordinary text, and patterns that a text can make slow.
 
-use super::stretches::Stretches;
-use super::{Scanner, Scratch, compile, work};
+use super::glance::Glance;
+use super::{Scanner, TextScratch, compile, work};
 use crate::model::{Direction, Role};
 use crate::rules::{Catalogue, Rule};
 use std::fmt;
@@ -85,7 +85,7 @@ impl fmt::Display for Failure {
 /// Tests every rule, in the order of ids.
 pub fn check(catalogue: &Catalogue) -> Vec<Failure> {
     let scanner = Scanner::new(catalogue);
-    let mut scratch = Scratch::default();
+    let mut scratch = TextScratch::default();
     let common = common_anchors(&scanner);
     let mut failures = Vec::new();
     for (index, rule) in catalogue.rules().iter().enumerate() {
@@ -116,7 +116,7 @@ pub fn check(catalogue: &Catalogue) -> Vec<Failure> {
 }
 
 /// Whether a rule reports something in a text, said in the first direction and role that it looks at.
-fn reports(scanner: &Scanner, index: usize, rule: &Rule, text: &str, scratch: &mut Scratch) -> bool {
+fn reports(scanner: &Scanner, index: usize, rule: &Rule, text: &str, scratch: &mut TextScratch) -> bool {
     let direction = rule.directions.first().copied().unwrap_or(Direction::Input);
     let usual = if direction == Direction::Input { Role::User } else { Role::Assistant };
     let role = rule.roles.first().copied().unwrap_or(usual);
@@ -128,12 +128,12 @@ fn reports(scanner: &Scanner, index: usize, rule: &Rule, text: &str, scratch: &m
 fn common_anchors(scanner: &Scanner) -> Vec<Option<FailureKind>> {
     let of = BENIGN.lines().count();
     let mut sentences = vec![0; scanner.rules.len()];
-    let mut stretches = Stretches::default();
+    let mut glance = Glance::default();
     for line in BENIGN.lines() {
-        stretches.find(line);
-        let mut rules = scanner.anchors.rules_in(line, &stretches);
+        glance.look(line);
+        let mut rules = scanner.anchors.rules_in(line, &glance);
         // An anchor that is everywhere costs nothing where the rule is not tried all the same.
-        rules.retain(|&rule| stretches.allow_whole(&scanner.rules[usize::from(rule)].rule.shape));
+        rules.retain(|&rule| glance.stretches.allow_whole(&scanner.rules[usize::from(rule)].rule.shape));
         rules.sort_unstable();
         rules.dedup();
         rules.into_iter().for_each(|rule| sentences[usize::from(rule)] += 1);

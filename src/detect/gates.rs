@@ -1,7 +1,7 @@
 //! Gates for rules without a literal: an `@`, or a long stretch of token characters. Those that digits gate are many, and
 //! have a file of their own (`detect/numbers.rs`).
 
-use super::Scratch;
+use super::TextScratch;
 use super::anchors::touch;
 use super::compile::Compiled;
 use crate::rules::Trigger;
@@ -42,7 +42,7 @@ impl Gates {
     }
 
     /// Marks the windows of every rule whose gate opens.
-    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
+    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut TextScratch) {
         for &rule in &self.at_sign {
             let compiled = &rules[usize::from(rule)];
             if compiled.applies & applies != 0 {
@@ -58,7 +58,7 @@ impl Gates {
     }
 }
 
-fn mark_at_signs(text: &str, rule: u16, compiled: &Compiled, scratch: &mut Scratch) {
+fn mark_at_signs(text: &str, rule: u16, compiled: &Compiled, scratch: &mut TextScratch) {
     for at in memchr::memchr_iter(b'@', text.as_bytes()) {
         let window = match compiled.rule.shape.longest_bytes {
             None => (0, text.len()),
@@ -70,8 +70,9 @@ fn mark_at_signs(text: &str, rule: u16, compiled: &Compiled, scratch: &mut Scrat
 }
 
 impl TokenGate {
-    fn mark(&self, compiled: &Compiled, text: &str, scratch: &mut Scratch) {
-        let stretches = std::mem::take(&mut scratch.stretches);
+    fn mark(&self, compiled: &Compiled, text: &str, scratch: &mut TextScratch) {
+        let glance = std::mem::take(&mut scratch.glance);
+        let stretches = &glance.stretches;
         let places = if self.is_plain { &stretches.plain.places } else { &stretches.token.places };
         for &(start, end) in places.iter().filter(|(start, end)| end - start >= self.bytes_min) {
             let (before, behind) = self.around_bytes;
@@ -79,6 +80,6 @@ impl TokenGate {
             let (start, end) = compiled.narrowed(text.as_bytes(), window, (start, end));
             touch(self.rule, scratch).add_window(start, end);
         }
-        scratch.stretches = stretches;
+        scratch.glance = glance;
     }
 }

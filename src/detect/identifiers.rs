@@ -36,8 +36,9 @@ impl Scanner {
             line.push_str(identifier);
             line.push(END);
         }
-        self.scan_text(&line, IDENTIFIERS, scratch);
+        self.scan_text(&line, IDENTIFIERS, &mut scratch.text);
         let secrets: Vec<Secret> = scratch
+            .text
             .found
             .iter()
             .filter(|found| found.confidence.is_reported())

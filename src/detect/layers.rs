@@ -14,7 +14,7 @@ mod escapes;
 pub(super) mod map;
 pub(super) mod regions;
 mod runs;
-mod signs;
+pub(super) mod signs;
 pub(super) mod spread;
 #[cfg(test)]
 pub(super) mod tests;
@@ -30,6 +30,7 @@ use map::Derived;
 use regex_syntax::hir::{Hir, HirKind};
 use regions::Regions;
 use runs::{Decoded, Run};
+use signs::Signs;
 use spread::Wrap;
 use std::ops::Range;
 
@@ -123,8 +124,8 @@ fn group(hir: &Hir, wanted: usize) -> Option<&Hir> {
     }
 }
 
-/// How a text is looked at: finds its hits, and where literals begin that it also appends to the marks.
-pub(super) type Look<'l> = &'l mut dyn FnMut(&str, &mut Vec<Found>, &mut Vec<Mark>);
+/// How a text is looked at: finds its hits, where literals begin that it also appends to the marks, and signs.
+pub(super) type Look<'l> = &'l mut dyn FnMut(&str, &mut Vec<Found>, &mut Vec<Mark>) -> Signs;
 
 /// Memory that is used again and again.
 #[derive(Default)]
@@ -166,19 +167,18 @@ impl Buffers {
     }
 }
 
-/// Adds to the hits of a text what it hides. The marks are those of the text itself.
+/// Adds to the hits of a text what it hides. Signs and marks are those of the text itself.
 pub(super) fn see_through(
     rules: &[Compiled],
     text: &str,
-    marks: &[Mark],
+    (signs, marks): (Signs, &[Mark]),
     found: &mut Vec<Found>,
     (buffers, budget): (&mut Buffers, &mut Budget),
     look: Look<'_>,
 ) {
-    let signs = signs::of(text.as_bytes());
     buffers.under.clear();
     buffers.values.clear();
-    if signs == signs::Signs::default() && marks.is_empty() && memchr::memchr(b'\n', text.as_bytes()).is_none() {
+    if signs == Signs::default() && marks.is_empty() {
         return;
     }
     let own_bytes = text.len().saturating_mul(limits::LAYERED_BYTES_PER_BYTE);
@@ -259,13 +259,13 @@ enum Way {
 
 impl Way {
     /// Notes what there is to undo.
-    fn find(self, text: &str, signs: signs::Signs, marks: &[Mark], regions: &mut Regions) {
+    fn find(self, text: &str, signs: Signs, marks: &[Mark], regions: &mut Regions) {
         match self {
             Way::Characters if signs.high => normalise::find(text, regions),
             Way::Escapes if signs.escape => escapes::find(text, regions),
             Way::Joined if signs.joint => spread::find_joined(text, regions),
             Way::Spaced if signs.spaced => spread::find_spaced(text, regions),
-            Way::Wrapped(wrap) => spread::find_wrapped(text, marks, wrap, regions),
+            Way::Wrapped(wrap) if signs.line_break => spread::find_wrapped(text, marks, wrap, regions),
             Way::Turned => spread::find_turned(marks, regions),
             _ => {}
         }
@@ -285,14 +285,7 @@ impl Way {
 
 impl Walk<'_> {
     /// Makes every text of a text, and of these further ones, as deep as there are levels.
-    fn explore(
-        &mut self,
-        text: &str,
-        signs: signs::Signs,
-        marks: &[Mark],
-        above: Option<&Above<'_>>,
-        levels: &mut [Level],
-    ) {
+    fn explore(&mut self, text: &str, signs: Signs, marks: &[Mark], above: Option<&Above<'_>>, levels: &mut [Level]) {
         let Some((level, deeper)) = levels.split_first_mut() else { return };
         // What the text above had as it is was undone there.
         let is_new = |range: Range<usize>| above.is_none_or(|above| above.derived.changed(range));
@@ -349,11 +342,11 @@ impl Walk<'_> {
         self.texts -= 1;
         self.found.clear();
         level.marks.clear();
-        (self.look)(text, self.found, &mut level.marks);
+        let signs = (self.look)(text, self.found, &mut level.marks);
         let above = Above { derived: &level.derived, above };
         self.tell(text, &above);
         if !deeper.is_empty() {
-            self.explore(text, signs::of(text.as_bytes()), &level.marks, Some(&above), deeper);
+            self.explore(text, signs, &level.marks, Some(&above), deeper);
         }
     }
 

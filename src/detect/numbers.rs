@@ -1,187 +1,197 @@
 //! Rules that digits gate: cards, telephones, and the numbers that every country gives its people.
 //!
-//! They are many, so that what they cost must not grow with their number. All of them are tried together, by one
-//! automaton (`detect/sieve.rs`), from each place where a match may begin: it must be near a digit, and most patterns
-//! begin where a word does. Few bytes on the automaton is dead, or it tells whose match ends where. Most rules are sure of
-//! nothing without a word near by, which is looked for then (`detect/words.rs`). What is left a rule's own pattern is run on.
+//! They are many, so that what they cost must not grow with their number. They are tried together, by one automaton
+//! (`detect/sieve.rs`), from each place where a match may begin: it must be near a digit, and most patterns begin where a
+//! word does. Few bytes on the automaton is dead, or it tells whose match ends where. Most rules are sure of nothing without
+//! a word near by: these have an automaton of their own, which runs only near words (`detect/words.rs`). What is left a
+//! rule's own pattern is run on.
 //!
 //! Each step leaves out only what cannot become a hit: matches that are not confirmed have no part in what is found.
 
 use super::anchors::touch;
-use super::blocks::{self, BLOCK_BYTES};
+use super::blocks::{BLOCK_BYTES, Block};
 use super::compile::Compiled;
+use super::prefixes::Prefixes;
 use super::sieve::Sieve;
-use super::words::{RuleSet, WordAt, Words, needs_word};
-use super::{KEPT_PLACES, Scratch, context, stretches};
+use super::words::{NearWords, Words, needs_word};
+use super::{TextScratch, context, sieve, stretches};
 use crate::rules::Trigger;
 use crate::rules::pattern::only_digits;
 use regex_syntax::hir::{Hir, HirKind, Look};
 use std::ops::Range;
 
 pub(super) struct Numbers {
-    rules: Vec<Gated>,
-    begins: Begins,
-    /// None when it cannot be built, and every rule is tried on every text with a digit.
-    sieve: Option<Sieve>,
-    words: Words,
+    /// Rules that may be sure of a number by itself.
+    alone: Group,
+    /// Rules that need a word.
+    worded: Group,
 }
 
-/// A rule that digits gate.
-struct Gated {
-    rule: u16,
-    needs_word: bool,
-    /// Whether a value that is all there is in a text needs no word.
-    may_be_alone: bool,
+/// Rules that are tried together.
+struct Group {
+    rules: Vec<u16>,
+    begins: Begins,
+    /// None when there are no rules, or it cannot be built and every rule is tried on every text with a digit.
+    sieve: Option<Sieve>,
+}
+
+/// Memory of the automata of both groups.
+#[derive(Default)]
+pub(super) struct Caches {
+    alone: Option<sieve::Cache>,
+    worded: Option<sieve::Cache>,
 }
 
 impl Numbers {
     pub fn new(rules: &[Compiled]) -> Numbers {
-        let own = rules.iter().enumerate().filter(|(_, compiled)| compiled.rule.trigger == Trigger::Digits);
-        let gated = own.clone().map(|(index, Compiled { rule, .. })| Gated {
-            rule: index as u16,
-            needs_word: needs_word(rule),
-            may_be_alone: rule.alone.is_some(),
-        });
-        let hirs: Vec<&Hir> = own.map(|(_, compiled)| &compiled.rule.shape.hir).collect();
-        Numbers { rules: gated.collect(), begins: Begins::of(&hirs), sieve: Sieve::of(&hirs), words: Words::of(rules) }
+        let group = |worded: bool| Group::of(rules, |compiled| needs_word(&compiled.rule) == worded);
+        Numbers { alone: group(false), worded: group(true) }
     }
 
-    /// Marks the windows of every rule that may have a match.
-    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
-        let mut digits = std::mem::take(&mut scratch.digits);
-        digits.find(text.as_bytes());
-        if !digits.runs.is_empty() {
-            self.mark_near(text, &digits, applies, rules, scratch);
-        }
-        scratch.digits = digits;
-    }
-
-    fn mark_near(&self, text: &str, digits: &Digits, applies: u16, rules: &[Compiled], scratch: &mut Scratch) {
-        let applies = |gated: &Gated| rules[usize::from(gated.rule)].applies & applies != 0;
-        let Some(sieve) = &self.sieve else {
-            let wanted = self.rules.iter().filter(|gated| applies(gated));
-            return wanted.for_each(|gated| touch(gated.rule, scratch).add_window(0, text.len()));
-        };
-        let (mut cache, mut near) = (scratch.sieve.take(), std::mem::take(&mut scratch.near));
-        near.begin();
-        let own_cache = cache.get_or_insert_with(|| sieve.cache());
-        let is_short = text.len() <= context::ALONE_MAX_BYTES;
-        self.begins.each(text.as_bytes(), digits, |start| {
-            sieve.each_end(text, start, own_cache, |pattern, end| {
-                let gated = &self.rules[pattern];
-                let is_judged = !gated.needs_word || gated.may_be_alone && is_short;
-                if applies(gated) && (is_judged || near.has(&self.words, text, gated.rule, start..end)) {
-                    touch(gated.rule, scratch).add_window(start, end);
+    /// Marks the windows of every rule that may have a match, when the digits of a text and the words near them are known.
+    pub fn mark(&self, text: &str, applies: u16, (rules, words): (&[Compiled], &Words), scratch: &mut TextScratch) {
+        let (glance, found) = (std::mem::take(&mut scratch.glance), std::mem::take(&mut scratch.words));
+        let digits = &glance.digits[..];
+        if digits.iter().any(|&digits| digits != 0) {
+            let mut caches = std::mem::take(&mut scratch.sieves);
+            let rule_of =
+                |rule: u16| Some(&rules[usize::from(rule)]).filter(|compiled| compiled.applies & applies != 0);
+            self.alone.each(text, 0..text.len(), digits, &mut caches.alone, |rule, range| {
+                if rule_of(rule).is_some() {
+                    touch(rule, scratch).add_window(range.start, range.end);
                 }
             });
+            // What is all there is in a text may need no word.
+            let is_short = text.len() <= context::ALONE_MAX_BYTES;
+            let mut near = NearWords::of(words, &found);
+            let mut look = |within: Range<usize>| {
+                self.worded.each(text, within, digits, &mut caches.worded, |rule, range| {
+                    let Some(compiled) = rule_of(rule) else { return };
+                    if is_short && compiled.rule.alone.is_some() || near.has(rule, range.clone()) {
+                        touch(rule, scratch).add_window(range.start, range.end);
+                    }
+                });
+            };
+            if is_short || self.worded.sieve.is_none() {
+                look(0..text.len())
+            } else {
+                words.each_near(&found, text.len(), look)
+            }
+            scratch.sieves = caches;
+        }
+        (scratch.glance, scratch.words) = (glance, found);
+    }
+}
+
+impl Group {
+    fn of(rules: &[Compiled], is_own: impl Fn(&Compiled) -> bool) -> Group {
+        let own = rules.iter().enumerate().filter(|(_, compiled)| compiled.rule.trigger == Trigger::Digits);
+        let (rules, hirs): (Vec<u16>, Vec<&Hir>) = own
+            .filter(|(_, compiled)| is_own(compiled))
+            .map(|(index, compiled)| (index as u16, &compiled.rule.shape.hir))
+            .unzip();
+        Group { rules, begins: Begins::of(&hirs), sieve: Sieve::of(&hirs) }
+    }
+
+    /// Calls a function with each rule of which a match may begin in a range of a text, and where that match may lie; those
+    /// of a range come in the order of their starts.
+    fn each(
+        &self,
+        text: &str,
+        within: Range<usize>,
+        digits: &[u64],
+        cache: &mut Option<sieve::Cache>,
+        mut found: impl FnMut(u16, Range<usize>),
+    ) {
+        let Some(sieve) = &self.sieve else {
+            return self.rules.iter().for_each(|&rule| found(rule, 0..text.len()));
+        };
+        let cache = cache.get_or_insert_with(|| sieve.cache());
+        self.begins.each(text.as_bytes(), within, digits, |start| {
+            sieve.each_end(text, start, cache, |pattern, end| found(self.rules[pattern], start..end));
         });
-        (scratch.sieve, scratch.near) = (cache, near);
     }
 }
 
-/// The words round matches of a text, found as far as matches ask for them. These come in the order of their starts.
-/// Memory of the scratch.
-#[derive(Default)]
-pub(super) struct NearWords {
-    seen_to: usize,
-    found: Vec<WordAt>,
-    /// Those before are too far back for what is to come.
-    first: usize,
-    /// Whose words the others are.
-    waiting: RuleSet,
-}
-
-impl NearWords {
-    /// Begins another text.
-    fn begin(&mut self) {
-        (self.seen_to, self.first) = (0, 0);
-        self.found.clear();
-        self.found.shrink_to(KEPT_PLACES);
-        self.waiting.clear();
-    }
-
-    /// Whether one of a rule's words may be so near to a match that it counts.
-    fn has(&mut self, words: &Words, text: &str, rule: u16, whole: Range<usize>) -> bool {
-        let from = whole.start.saturating_sub(context::REACH_BYTES);
-        let to = text.len().min(whole.end + context::REACH_BYTES);
-        if self.seen_to < to {
-            let seen = self.found.len();
-            words.find(text, self.seen_to.max(from)..to, &mut self.found);
-            words.add_waiting(&self.found[seen..], &mut self.waiting);
-            self.seen_to = to;
-        }
-        let past = self.found[self.first..].iter().take_while(|word| word.end <= from).count();
-        if past > 0 {
-            self.first += past;
-            self.waiting.clear();
-            words.add_waiting(&self.found[self.first..], &mut self.waiting);
-        }
-        self.waiting.contains(rule)
-    }
-}
-
-/// Where matches of some patterns may begin: by the first byte, how near the next digit must be.
-#[derive(Debug)]
+/// Where matches of some patterns may begin.
 struct Begins {
-    /// At a boundary of a word, in bytes and one more; 0: no match begins so.
-    near: Box<[u16; 256]>,
-    /// Elsewhere: no farther.
-    anywhere: Box<[u16; 256]>,
-    farthest: usize,
+    /// Bytes outside of words.
+    others: Vec<u8>,
+    has_high: bool,
+    /// Whether some begin within a word.
+    within_words: bool,
+    /// How far from there the first digit may be.
+    farthest_bytes: usize,
+    prefixes: Prefixes,
 }
 
 impl Begins {
     fn of(patterns: &[&Hir]) -> Begins {
-        let none = || Box::new([0; 256]);
-        let mut begins = Begins { near: none(), anywhere: none(), farthest: 0 };
-        for hir in patterns {
-            begins.add(hir, hir.properties().maximum_len().unwrap_or(usize::MAX));
-        }
-        begins.farthest = begins.near.iter().copied().max().unwrap_or(0).into();
-        begins
-    }
-
-    /// Adds a pattern, alternative by alternative. A match of it has its first digit at most so far from its start; when
-    /// none is certain by the pattern, a validator wants one, wherever.
-    fn add(&mut self, hir: &Hir, longest: usize) {
-        if let HirKind::Alternation(subs) = hir.kind() {
-            return subs.iter().for_each(|sub| self.add(sub, longest));
-        }
-        let near = u16::try_from(first_digit(hir).unwrap_or(longest).saturating_add(1)).unwrap_or(u16::MAX);
         let mut firsts = Firsts { at_boundary: [false; 256], anywhere: [false; 256] };
-        firsts.add(hir, false);
-        for byte in 0..256 {
-            if firsts.anywhere[byte] {
-                self.anywhere[byte] = self.anywhere[byte].max(near);
-            }
-            if firsts.anywhere[byte] || firsts.at_boundary[byte] {
-                self.near[byte] = self.near[byte].max(near);
-            }
+        for hir in patterns {
+            firsts.add(hir, false);
+        }
+        let begins = |byte: &u8| firsts.anywhere[usize::from(*byte)] || firsts.at_boundary[usize::from(*byte)];
+        Begins {
+            others: (0..0x80).filter(|byte| begins(byte) && !is_word(*byte)).collect(),
+            has_high: (0x80..=0xff).any(|byte| begins(&byte)),
+            within_words: (0..0x80).any(|byte| is_word(byte) && firsts.anywhere[usize::from(byte)]),
+            farthest_bytes: patterns.iter().map(|hir| farthest_digit(hir)).max().unwrap_or(0),
+            prefixes: Prefixes::of(patterns),
         }
     }
 
-    /// Calls a function with each place where a match may begin, in order.
-    fn each(&self, text: &[u8], digits: &Digits, mut found: impl FnMut(usize)) {
-        let mut from = 0;
-        for run in &digits.runs {
-            let begin = from.max(run.start.saturating_sub(self.farthest));
-            for (at, &byte) in text[..run.end].iter().enumerate().skip(begin) {
-                let (byte, distance) = (usize::from(byte), run.start.saturating_sub(at));
-                if distance < usize::from(self.near[byte])
-                    && (distance < usize::from(self.anywhere[byte]) || is_boundary(text, at))
-                {
-                    found(at);
-                }
+    /// Calls a function with each place of a range where a match may begin, in order.
+    fn each(&self, text: &[u8], within: Range<usize>, digits: &[u64], mut found: impl FnMut(usize)) {
+        let mut block = within.start / BLOCK_BYTES;
+        let mut with_digits =
+            (block..).zip(&digits[block..]).filter(|(_, digits)| **digits != 0).map(|(block, _)| block);
+        let mut next_digits = with_digits.next();
+        while let Some(with) = next_digits {
+            block = block.max(with.saturating_sub(self.farthest_bytes.div_ceil(BLOCK_BYTES)));
+            let at = block * BLOCK_BYTES;
+            if at >= within.end {
+                return;
             }
-            from = run.end;
+            let mut starts = self.starts(text, at) & bits_within(&within, at);
+            let (mut places, mut count) = ([0; BLOCK_BYTES], 0);
+            while starts != 0 {
+                let place = starts.trailing_zeros();
+                starts &= starts - 1;
+                // Without a branch: whether it counts decides only whether the next one takes its place.
+                places[count] = place as u8;
+                count += usize::from(self.prefixes.may_begin(text, at + place as usize));
+            }
+            places[..count].iter().for_each(|&place| found(at + usize::from(place)));
+            if block == with {
+                next_digits = with_digits.next();
+            }
+            block += 1;
         }
+    }
+
+    /// Where in the block at a place a match may begin, by its first byte and that before.
+    #[inline(always)]
+    fn starts(&self, text: &[u8], at: usize) -> u64 {
+        let block = Block::at(text, at);
+        let words = block.plain() | block.any_of(b"_");
+        let is_behind_word = at.checked_sub(1).is_some_and(|before| is_word(text[before]));
+        let begins = if self.within_words { words } else { words & !(words << 1 | u64::from(is_behind_word)) };
+        let high = if self.has_high { block.high() } else { 0 };
+        begins | block.any_of(&self.others) | high
     }
 }
 
-/// Whether a place is where a word begins or ends, as `\b` has it.
-fn is_boundary(text: &[u8], at: usize) -> bool {
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    at.checked_sub(1).is_some_and(|before| is_word(&text[before])) != text.get(at).is_some_and(is_word)
+/// The bytes of the block at a place that are in a range.
+fn bits_within(range: &Range<usize>, at: usize) -> u64 {
+    let from = u64::MAX << range.start.saturating_sub(at).min(BLOCK_BYTES - 1);
+    let to = range.end.saturating_sub(at);
+    if to < BLOCK_BYTES { from & !(u64::MAX << to) } else { from }
+}
+
+/// Whether a byte is one of words, as `\b` has it.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// The bytes that a match may begin with.
@@ -223,7 +233,16 @@ impl Firsts {
     }
 }
 
-/// How far from its start a match has its first digit at most, in bytes; `None`: it may have none.
+/// How far from its start a match has its first digit at most, in bytes. When none is certain by the pattern, a validator
+/// wants one, wherever.
+fn farthest_digit(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Alternation(subs) => subs.iter().map(farthest_digit).max().unwrap_or(0),
+        _ => first_digit(hir).or(hir.properties().maximum_len()).unwrap_or(usize::MAX),
+    }
+}
+
+/// The same; `None`: it may have none.
 fn first_digit(hir: &Hir) -> Option<usize> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => None,
@@ -246,76 +265,40 @@ fn first_digit(hir: &Hir) -> Option<usize> {
     }
 }
 
-/// Where the digits of a text are.
-#[derive(Default)]
-pub(super) struct Digits {
-    /// Each as long as it goes, in order.
-    runs: Vec<Range<usize>>,
-}
-
-impl Digits {
-    /// Finds those of another text.
-    fn find(&mut self, text: &[u8]) {
-        self.runs.clear();
-        self.runs.shrink_to(KEPT_PLACES);
-        let (mut before, mut begun) = (0, 0);
-        blocks::each(text, |at, block| {
-            let digits = blocks::digits(block);
-            // A bit where digits begin or end.
-            let mut edges = digits ^ (digits << 1 | before);
-            while edges != 0 {
-                let edge = edges.trailing_zeros();
-                match digits >> edge & 1 {
-                    1 => begun = at + edge as usize,
-                    _ => self.runs.push(begun..at + edge as usize),
-                }
-                edges &= edges - 1;
-            }
-            before = digits >> (BLOCK_BYTES - 1);
-        });
-        if before == 1 {
-            self.runs.push(begun..text.len());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::glance::Glance;
     use super::*;
 
     #[test]
-    fn digits_are_found_wherever_they_stand() {
-        let text = "7 a12 345678901234567890123456789012345678 b9c".repeat(3) + "44";
-        for end in 0..=text.len() {
-            let (text, mut digits) = (&text.as_bytes()[..end], Digits::default());
-            digits.find(text);
-            let mut expected: Vec<Range<usize>> = Vec::new();
-            for (at, _) in text.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit()) {
-                match expected.last_mut() {
-                    Some(last) if last.end == at => last.end += 1,
-                    _ => expected.push(at..at + 1),
-                }
-            }
-            assert_eq!(digits.runs, expected, "{end}");
-        }
-    }
-
-    #[test]
     fn matches_begin_where_the_pattern_may() {
+        let far = "a".repeat(70) + "1       ";
         let table: &[(&str, &str, &[usize])] = &[
-            (r"\b[0-9]{3}\b", "a12 345 b6 7", &[4, 11]),
-            (r"[0-9]{3}", "12", &[0, 1]),
-            (r"\b[A-Z]{2}[0-9]", "see AB1 xAB2 A", &[4]),
-            (r"-?\b[0-9]", "x -12", &[2, 3]),
-            (r"(?:\+|\b00)[1-9]", "+1 00 2", &[0, 3]),
-            (r"(?:no|nr)\.? [0-9]", "no. 1 no", &[0]),
+            (r"\b[0-9]{3}\b", "a12 345 b6 7      ", &[4]),
+            (r"[0-9]{3}", "x1234      ", &[1, 2]),
+            (r"\b[A-Z]{2}[0-9]", "see AB1 xAB2 A      ", &[4]),
+            (r"-?\b[0-9]", "x -12      ", &[2, 3]),
+            (r"(?:\+|\b00)[1-9]", "+1 00 2 001      ", &[0, 8]),
+            (r"(?:no|nr)\.? [0-9]", "no. 1 no      ", &[0]),
+            (r"\b[a-f]{70}[0-9]", &far, &[0]),
+            (r"\b[a-f]{5}[0-9]", &far, &[]),
+            // Of the last bytes too little is known.
+            (r"\b[0-9]{3}\b", "1 23", &[0, 2]),
         ];
         for &(pattern, text, expected) in table {
             let parser = &mut regex_syntax::ParserBuilder::new().unicode(false).utf8(true).build();
-            let (hir, mut digits, mut found) = (parser.parse(pattern).unwrap(), Digits::default(), Vec::new());
-            digits.find(text.as_bytes());
-            Begins::of(&[&hir]).each(text.as_bytes(), &digits, |at| found.push(at));
-            assert_eq!(found, expected, "{pattern}");
+            let (hir, glance) = (parser.parse(pattern).unwrap(), Glance::of(text));
+            let begins = Begins::of(&[&hir]);
+            let found = |within: Range<usize>| {
+                let mut found = Vec::new();
+                begins.each(text.as_bytes(), within, &glance.digits, |at| found.push(at));
+                found
+            };
+            assert_eq!(found(0..text.len()), expected, "{pattern}");
+            for (start, end) in (0..text.len()).flat_map(|start| (start..text.len()).map(move |end| (start, end))) {
+                let expected: Vec<usize> = expected.iter().copied().filter(|at| (start..end).contains(at)).collect();
+                assert_eq!(found(start..end), expected, "{pattern} {start} {end}");
+            }
         }
     }
 }

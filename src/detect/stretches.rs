@@ -5,7 +5,7 @@
 //! in few. Paths and long names are stretches too, unless a rule asks for one of letters and digits only. That every match
 //! holds one is proved from its pattern (`rules/pattern.rs`).
 
-use super::blocks::{self, LongRuns};
+use super::KEPT_PLACES;
 use crate::rules::pattern::{Shape, TOKEN_MIN_BYTES};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::ops::Range;
@@ -20,24 +20,9 @@ pub(super) struct Stretches {
 }
 
 impl Stretches {
-    pub fn of(text: &str) -> Stretches {
-        let mut stretches = Stretches::default();
-        stretches.find(text);
-        stretches
-    }
-
-    /// Finds those of another text.
-    pub fn find(&mut self, text: &str) {
+    pub fn clear(&mut self) {
         self.token.clear();
         self.plain.clear();
-        let (mut tokens, mut plains) = (LongRuns::of(TOKEN_MIN_BYTES), LongRuns::of(TOKEN_MIN_BYTES));
-        blocks::each(text.as_bytes(), |at, block| {
-            let plain = blocks::plain(block);
-            plains.add(at, plain, |start, end| self.plain.push(start, end));
-            tokens.add(at, plain | blocks::signs_of_tokens(block), |start, end| self.token.push(start, end));
-        });
-        plains.end(text.len(), |start, end| self.plain.push(start, end));
-        tokens.end(text.len(), |start, end| self.token.push(start, end));
     }
 
     /// Whether a match of a rule may lie in a window, which is the whole text when its matches have no bound: to look at
@@ -68,12 +53,17 @@ pub(super) struct Places {
 impl Places {
     fn clear(&mut self) {
         self.places.clear();
+        self.places.shrink_to(KEPT_PLACES);
         self.longest_bytes = 0;
     }
 
-    fn push(&mut self, start: usize, end: usize) {
+    pub fn push(&mut self, start: usize, end: usize) {
         self.places.push((start, end));
         self.longest_bytes = self.longest_bytes.max(end - start);
+    }
+
+    pub fn longest_bytes(&self) -> usize {
+        self.longest_bytes
     }
 
     fn allow_whole(&self, bytes_min: usize) -> bool {
@@ -142,12 +132,17 @@ pub(super) fn add_class(class: &Class, holds: &mut [bool; 256]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::glance::Glance;
     use super::*;
+
+    fn stretches(text: &str) -> Stretches {
+        Glance::of(text).stretches
+    }
 
     #[test]
     fn stretches_are_found_and_windows_judged() {
         let text = format!("a key: {} and {}, {}", "x".repeat(16), "y".repeat(15), "z".repeat(40));
-        let found = Stretches::of(&text).token;
+        let found = stretches(&text).token;
         assert_eq!(found.places, [(7, 23), (45, 85)]);
         for (window, bytes_min, expected) in [
             (0..85, 40, true),
@@ -161,13 +156,13 @@ mod tests {
         ] {
             assert_eq!(found.allow(window.clone(), bytes_min), expected, "{window:?} {bytes_min}");
         }
-        assert!(Stretches::of("").token.places.is_empty());
+        assert!(stretches("").token.places.is_empty());
     }
 
     #[test]
     fn stretches_of_letters_and_digits_lie_in_others() {
         let text = format!("src/{}/{}_{} {}", "a".repeat(9), "b".repeat(17), "c".repeat(16), "é9".repeat(9));
-        let found = Stretches::of(&text);
+        let found = stretches(&text);
         assert_eq!(found.token.places, [(0, 48)]);
         assert_eq!(found.plain.places, [(14, 31), (32, 48)]);
         assert_eq!((found.token.longest_bytes, found.plain.longest_bytes), (48, 17));
@@ -192,7 +187,7 @@ mod tests {
     #[test]
     fn a_whole_text_is_judged_by_its_longest_stretch() {
         for text in ["", "short", &"x".repeat(16), &format!("{} {}", "x".repeat(30), "y".repeat(20))] {
-            let found = Stretches::of(text).token;
+            let found = stretches(text).token;
             for bytes_min in 0..40 {
                 assert_eq!(found.allow_whole(bytes_min), found.allow(0..text.len(), bytes_min), "{text} {bytes_min}");
             }

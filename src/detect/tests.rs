@@ -22,8 +22,8 @@ const USER: (Direction, Role) = (Direction::Input, Role::User);
 const ANSWER: (Direction, Role) = (Direction::Output, Role::Assistant);
 
 fn scan_text(scanner: &Scanner, (direction, role): (Direction, Role), text: &str, scratch: &mut Scratch) -> Vec<Found> {
-    scanner.scan_text(text, compile::applies_bit(direction, role), scratch);
-    scratch.found.clone()
+    scanner.scan_text(text, compile::applies_bit(direction, role), &mut scratch.text);
+    scratch.text.found.clone()
 }
 
 /// Ids of the reported hits and what they point at.
@@ -221,7 +221,7 @@ fn agree(scanner: &Scanner, naive: &Naive<'_>, said: (Direction, Role), text: &s
     scanner.scan_part(text, applies, scratch);
     let mut own = (layers::Buffers::default(), layers::Budget::of_interaction());
     let expected = naive.scan_part(text, applies, &mut own);
-    assert_eq!(scratch.found, expected, "in {text:?}");
+    assert_eq!(scratch.text.found, expected, "in {text:?}");
     for found in expected.iter().filter(|found| !found.layers.is_empty()) {
         assert_eq!(scratch.layers.value(found), own.0.value(found), "in {text:?}");
     }

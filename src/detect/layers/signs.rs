@@ -1,107 +1,88 @@
-//! One pass over a text that tells whether anything in it may hide something: what plain text pays for being looked
-//! through. It may say yes to much; it says no only where the other files of this folder would find nothing.
+//! Whether anything in a text may hide something: what plain text pays for being looked through. It may say yes to much;
+//! it says no only where the other files of this folder would find nothing.
 
-use super::super::blocks::{self, BLOCK_BYTES, LongRuns};
+use super::super::blocks::{Behind, Block};
 use super::runs::RUN_MIN_BYTES;
-use wide::u8x16;
 
 /// What there is in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Signs {
+pub(in crate::detect) struct Signs {
     /// A byte above ASCII.
     pub high: bool,
     /// What opens an escape, and what may follow it.
     pub escape: bool,
     /// A long run of the characters of base64; hex is one too.
     pub run: bool,
-    /// Many single letters or digits between others.
+    /// Single letters or digits with one or two bytes between them.
     pub spaced: bool,
     /// A quote, and what may stand between it and the next literal.
     pub joint: bool,
+    pub line_break: bool,
 }
 
-/// Letters before something else, in a block.
-const SPACED_MIN: u32 = 6;
+/// Single letters or digits in a block that have one near before them. The shortest text that is spread out has eleven, or
+/// seven when two blanks stand between, of which one of two blocks has half.
+const SPACED_MIN: u32 = 3;
 
-/// Looks at a text. Of each pair of neighbours the second may be in the next block, so a block is looked at when that is
-/// known.
-pub(super) fn of(text: &[u8]) -> Signs {
-    let (mut all, mut runs) = (Signs::default(), LongRuns::of(RUN_MIN_BYTES));
-    let mut last = Kinds::default();
-    blocks::each(text, |at, block| {
-        let kinds = Kinds::of(block);
-        runs.add(at, kinds.in_run, |_, _| all.run = true);
-        all.add(&last, &kinds);
-        last = kinds;
-    });
-    all.add(&last, &Kinds::default());
-    runs.end(text.len(), |_, _| all.run = true);
-    all
-}
-
-/// What the bytes of a block are, a bit for each: what may be a sign, and what may follow it.
+/// Looks at a text block by block. A sign is seen when what follows it is.
 #[derive(Default)]
-struct Kinds {
-    high: u16,
-    alphanumeric: u16,
-    in_run: u16,
-    percent: u16,
-    ampersand: u16,
-    backslash: u16,
-    equals: u16,
-    quote: u16,
-    hash: u16,
-    escaped: u16,
-    hex: u16,
-    line_break: u16,
-    between: u16,
+pub(in crate::detect) struct Finder {
+    signs: Signs,
+    /// Letters and digits, those before them, and single ones.
+    name: Behind,
+    before: Behind,
+    single: [Behind; 3],
+    /// What opens something.
+    percent: Behind,
+    ampersand: Behind,
+    backslash: Behind,
+    equals: Behind,
+    quote: Behind,
+    any: Behind,
 }
 
-impl Kinds {
+impl Finder {
+    /// Adds a block, of which the letters and digits are known.
     #[inline(always)]
-    fn of(block: u8x16) -> Kinds {
-        let is = |bytes: &[u8]| blocks::any_of(block, bytes);
-        let alphanumeric = blocks::plain(block);
-        let (equals, line_break, backslash) = (is(b"="), is(b"\n\r"), is(b"\\"));
-        Kinds {
-            high: blocks::high(block),
-            alphanumeric,
-            in_run: alphanumeric | blocks::signs_of_tokens(block),
-            percent: is(b"%"),
-            ampersand: is(b"&"),
-            backslash,
-            equals,
-            quote: is(b"\"'`"),
-            hash: is(b"#"),
-            escaped: is(b"\"/uUxX"),
-            hex: blocks::digits(block) | is(b"ABCDEF"),
-            line_break,
-            // What is behind the end counts as a blank.
-            between: line_break | backslash | is(b" \"'+.&\0"),
+    pub fn add(&mut self, block: Block, plain: u64) {
+        let name = self.name.next(plain);
+        let single = name & !self.before.next(name) & !plain;
+        let [first, second, third] = &mut self.single;
+        let two_before = second.next(first.next(single));
+        let near = two_before | third.next(two_before);
+        self.signs.spaced |= (single & near).count_ones() >= SPACED_MIN;
+        self.signs.high |= block.high() != 0;
+        self.signs.line_break |= block.any_of(b"\n") != 0;
+        // In a text that has them a quote or a backslash is everywhere.
+        if !(self.signs.escape && self.signs.joint) {
+            let openers = block.any_of(b"%&\\=\"'`");
+            if openers | self.any.next(openers) != 0 {
+                self.add_openers(block, plain);
+            }
         }
     }
-}
 
-impl Signs {
-    /// Adds a block, of which the next one is known.
-    #[inline(always)]
-    fn add(&mut self, block: &Kinds, next: &Kinds) {
-        // What stands behind each byte of the block.
-        let behind = |of: fn(&Kinds) -> u16| of(block) >> 1 | of(next) << (BLOCK_BYTES - 1);
-        let name = behind(|kinds| kinds.alphanumeric);
-        self.high |= block.high != 0;
-        let escape = block.percent & name
-            | block.ampersand & (name | behind(|kinds| kinds.hash))
-            | block.backslash & behind(|kinds| kinds.escaped)
-            | block.equals & behind(|kinds| kinds.hex | kinds.line_break);
-        self.escape |= escape != 0;
-        self.joint |= block.quote & behind(|kinds| kinds.between) != 0;
-        self.spaced |= (block.alphanumeric & !name).count_ones() >= SPACED_MIN;
+    fn add_openers(&mut self, block: Block, plain: u64) {
+        let is = |bytes: &[u8]| block.any_of(bytes);
+        let line_break = is(b"\n\r");
+        let escape = self.percent.next(is(b"%")) & plain
+            | self.ampersand.next(is(b"&")) & (plain | is(b"#"))
+            | self.backslash.next(is(b"\\")) & is(b"\"/uUxX")
+            | self.equals.next(is(b"=")) & (block.digits() | is(b"ABCDEF") | line_break);
+        self.signs.escape |= escape != 0;
+        let between = line_break | is(b" \t\"'`+.&|\\<>");
+        self.signs.joint |= self.quote.next(is(b"\"'`")) & between != 0;
+    }
+
+    /// All that was seen in a text whose longest stretch of token characters is so long.
+    pub fn end(self, longest_bytes: usize) -> Signs {
+        Signs { run: longest_bytes >= RUN_MIN_BYTES, ..self.signs }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::glance::Glance;
     use super::*;
 
     #[test]
@@ -111,20 +92,22 @@ mod tests {
             ("", none),
             ("é", Signs { high: true, ..none }),
             ("%4", Signs { escape: true, ..none }),
-            ("\\\"", Signs { escape: true, joint: true, ..none }),
+            ("\\\"", Signs { escape: true, ..none }),
             ("&#", Signs { escape: true, ..none }),
-            ("=\n", Signs { escape: true, ..none }),
+            ("=\n", Signs { escape: true, line_break: true, ..none }),
             ("'+", Signs { joint: true, ..none }),
             ("a b c d e f g h i j k l m n o p", Signs { spaced: true, ..none }),
+            ("a  b  c  d  e  f  g  h  i  j  k  l", Signs { spaced: true, ..none }),
+            ("\"|", Signs { joint: true, ..none }),
             ("abcdefghijklmnopqrstuvw", Signs { run: true, ..none }),
             ("The meeting has moved, to Thursday afternoon: 14.30. ", none),
         ];
         for (sign, expected) in table {
-            for before in 0..40 {
-                let text = format!("{}{sign}", ". ".repeat(20).split_at(before).1);
-                assert_eq!(of(text.as_bytes()), expected, "{text:?}");
-                let text = format!("{text}{}", " ,".repeat(before));
-                assert_eq!(of(text.as_bytes()), expected, "{text:?}");
+            for before in 0..80 {
+                let text = format!("{}{sign}", ". ".repeat(40).split_at(before).1);
+                assert_eq!(Glance::of(&text).signs, expected, "{text:?}");
+                let text = format!("{text}{}", "; ".repeat(before));
+                assert_eq!(Glance::of(&text).signs, expected, "{text:?}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Every way to hide something, times every shape of what is hidden; bombs; and texts that only look hidden.
 //! What one file of this folder does by itself is tested there.
 
+use super::super::glance::Glance;
 use super::*;
 use crate::detect::{Scanner, Scratch, compile};
 use crate::model::{Direction, Role};
@@ -271,7 +272,7 @@ fn scan(scanner: &Scanner, text: &str, scratch: &mut Scratch) -> Vec<(String, Ra
         let rule = scanner.info_of(hit).id.clone();
         (rule, hit.start as usize..hit.end as usize, hit.layers.to_string(), hit.confidence.is_reported())
     };
-    scratch.found.iter().map(told).collect()
+    scratch.text.found.iter().map(told).collect()
 }
 
 #[test]
@@ -305,13 +306,18 @@ fn made(scanner: &Scanner, text: &str) -> (usize, usize) {
     let (mut bytes, mut texts) = (0, 0);
     let user = compile::applies_bit(Direction::Input, Role::User);
     let mut marks = Vec::new();
-    scanner.anchors.marks(text, user, &scanner.rules, &mut marks);
+    let seen = |text: &str, marks: &mut Vec<Mark>| {
+        let glance = Glance::of(text);
+        scanner.anchors.marks(text, user, &scanner.rules, &glance, marks);
+        glance.signs
+    };
+    let signs = seen(text, &mut marks);
     let mut look = |text: &str, _: &mut Vec<Found>, marks: &mut Vec<Mark>| {
         (bytes, texts) = (bytes + text.len(), texts + 1);
-        scanner.anchors.marks(text, user, &scanner.rules, marks);
+        seen(text, marks)
     };
     let mut buffers = (Buffers::default(), Budget::of_interaction());
-    see_through(&scanner.rules, text, &marks, &mut Vec::new(), (&mut buffers.0, &mut buffers.1), &mut look);
+    see_through(&scanner.rules, text, (signs, &marks), &mut Vec::new(), (&mut buffers.0, &mut buffers.1), &mut look);
     (bytes, texts)
 }
 
@@ -377,7 +383,7 @@ fn a_bomb_does_not_blind_the_next_part() {
     scratch.budget = Budget::of_interaction();
     scanner.scan_part(&base64(&gzip(&vec![b'a'; 16 << 20]), false), user, &mut scratch);
     scanner.scan_part(&base64(b"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", false), user, &mut scratch);
-    assert_eq!(scratch.found.len(), 1);
+    assert_eq!(scratch.text.found.len(), 1);
 }
 
 /// Ordinary text is no finding for being hidden, and neither are keys, hashes and pictures.
@@ -421,7 +427,7 @@ fn a_hit_has_its_decoded_value_and_the_place_of_the_run() {
         found,
         [("secret.github_token".to_owned(), 3..3 + run.trim_end_matches('=').len(), "base64".to_owned(), true)]
     );
-    assert_eq!(scratch.layers.value(&scratch.found[0]), token);
+    assert_eq!(scratch.layers.value(&scratch.text.found[0]), token);
     // Beside the value as it is, its copies under layers of the same place say nothing new.
     let found = scan(&scanner, &format!("{token} %41 {token}\u{200b}x"), &mut scratch);
     assert!(found.iter().all(|(.., under, _)| under.is_empty()), "{found:?}");
@@ -452,7 +458,7 @@ fn looking_through_costs_little() {
     let (mut plain, mut through) = (Vec::new(), Vec::new());
     for _ in 0..9 {
         let begun = std::time::Instant::now();
-        texts.iter().for_each(|text| scanner.scan_text(text, user, &mut scratch));
+        texts.iter().for_each(|text| scanner.scan_text(text, user, &mut scratch.text));
         plain.push(begun.elapsed());
         let begun = std::time::Instant::now();
         for text in &texts {
