@@ -66,9 +66,12 @@ pub fn refused_names() -> Vec<&'static str> {
     REFUSED.iter().flat_map(|(names, _)| names.iter().copied()).collect()
 }
 
-/// Whether a text is an address with a user or a password in it.
+/// Whether a text is an address with a user or a password in it, before the host or in what is asked of it.
 pub fn holds_credentials(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+    match text.split_once("://") {
+        Some((_, rest)) => rest.contains('@') || rest.split_once('?').is_some_and(|(_, asked)| is_secret(asked)),
+        None => text.split_once('@').is_some_and(|(user, host)| user.contains(':') && host.contains(':')),
+    }
 }
 
 /// Words that make a name that of a secret.
@@ -85,6 +88,16 @@ pub fn is_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_with_credentials_are_known() {
+        for text in ["http://u:p@h", "u:p@h:9092", "https://h:8123/?password=x", "http://h?a=b&access_token=x"] {
+            assert!(holds_credentials(text), "{text}");
+        }
+        for text in ["http://h:8123", "h:9092,i:9092", "https://wiki/a?page=3", "somebody@example.org", "a: b"] {
+            assert!(!holds_credentials(text), "{text}");
+        }
+    }
 
     #[test]
     fn no_way_leads_around_the_sections_for_security() {

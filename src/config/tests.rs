@@ -397,6 +397,11 @@ fn secrets_are_in_no_message() {
         "clickhouse:\n  password: |\n    first\n    hunter2\n  usr: x\n",
         "clickhouse: { url: 'http://u:hunter2@host:8123' }",
         "clickhouse: { url: 'ftp://u:hunter2@host:8123' }",
+        "clickhouse: { url: 'http://host:8123/?password=hunter2' }",
+        "kafka: { brokers: ['host:9092', 'u:hunter2@host:9092'] }",
+        "kafka: { brokers: 'host:9092,u:hunter2@host:9092' }",
+        "telemetry: { otlp: 'http://host:4318?token=hunter2' }",
+        "alerts: { runbook_url: 'http://host/?token=hunter2' }",
         "clickhouse: { password: '${NONE:-hunter2}${NONE}' }",
         "kafka: { properties: { ssl.key.password: hunter2, acks: 1 } }",
         "kafka: { instance: '${SECRET}' }",
@@ -454,6 +459,10 @@ fn each_problem_has_its_words() {
         (
             SMALLEST.replace("[localhost:9092]", "https://kafka"),
             "1:19 kafka.brokers: `https://kafka` is not `host:port` | write, say, `kafka-0:9092`, without a scheme",
+        ),
+        (
+            SMALLEST.replace("[localhost:9092]", "'user:hunter2@localhost:9092'"),
+            "1:19 kafka.brokers holds a user or a password | write them as kafka.sasl, and `host:port` here",
         ),
         (
             SMALLEST.replace("[llm.events]", "[]"),

@@ -271,8 +271,8 @@ leaf!(Brokers, "Brokers", |brokers| brokers.0, { "anyOf": [
 
 fn is_host_and_port(broker: &str) -> bool {
     let Some((host, port)) = broker.rsplit_once(':') else { return false };
-    let has_scheme = host.contains('/');
-    !host.is_empty() && !has_scheme && port.parse::<u16>().is_ok_and(|port| port > 0)
+    let has_more = host.contains(['/', '@']);
+    !host.is_empty() && !has_more && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 impl Written for Brokers {
@@ -289,6 +289,10 @@ impl Written for Brokers {
             for broker in text.value.split(',').map(str::trim).filter(|broker| !broker.is_empty()) {
                 if is_host_and_port(broker) {
                     brokers.push(broker.to_owned());
+                } else if properties::holds_credentials(broker) {
+                    let message = format!("{} holds a user or a password", item.path);
+                    problems.push(Problem::new(item.place, message, "write them as kafka.sasl, and `host:port` here"));
+                    break;
                 } else {
                     let remedy = "write, say, `kafka-0:9092`, without a scheme";
                     reject::<()>(item, "is not `host:port`", remedy, problems);
