@@ -52,6 +52,8 @@ enum LogFormat {
 
 /// Runs until SIGTERM or SIGINT, or until a loop cannot go on.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
+    // First of all, so that a signal during the start ends it in order, too.
+    let stop = Stop::on_signals()?;
     let named = args.log_format.map(|format| format == LogFormat::Json);
     if let Some(as_json) = named {
         super::start_log(as_json);
@@ -66,10 +68,10 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     #[cfg(feature = "faults")]
     let _failpoints = crate::faults::setup();
     // From here on everything that goes wrong is a line of the log.
-    Ok(serve(loaded, args.role).unwrap_or_else(|error| super::log(&error)))
+    Ok(serve(loaded, args.role, stop).unwrap_or_else(|error| super::log(&error)))
 }
 
-fn serve(loaded: Loaded, role: Role) -> anyhow::Result<Exit> {
+fn serve(loaded: Loaded, role: Role, stop: Stop) -> anyhow::Result<Exit> {
     let Loaded { config, .. } = loaded;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -88,7 +90,7 @@ fn serve(loaded: Loaded, role: Role) -> anyhow::Result<Exit> {
     })?);
     let address = admin.as_ref().map_or("none".to_owned(), |admin| admin.address.to_string());
     say_start(&name, &pipeline, role, &address, otlp.as_deref());
-    let (stop, health) = (Stop::on_signals()?, Health::default());
+    let health = Health::default();
     if let Some(admin) = admin {
         admin.serve(health.clone(), Arc::clone(&telemetry))?;
     }
