@@ -69,7 +69,10 @@ pub fn refused_names() -> Vec<&'static str> {
 /// Whether a text is an address with a user or a password in it, before the host or in what is asked of it.
 pub fn holds_credentials(text: &str) -> bool {
     match text.split_once("://") {
-        Some((_, rest)) => rest.contains('@') || rest.split_once('?').is_some_and(|(_, asked)| is_secret(asked)),
+        Some((_, rest)) => {
+            let asked = rest.split_once('?').map_or("", |(_, asked)| asked).split('&');
+            rest.contains('@') || asked.map(|pair| pair.split('=').next().unwrap_or(pair)).any(is_secret)
+        }
         None => text.split_once('@').is_some_and(|(user, host)| user.contains(':') && host.contains(':')),
     }
 }
@@ -94,7 +97,14 @@ mod tests {
         for text in ["http://u:p@h", "u:p@h:9092", "https://h:8123/?password=x", "http://h?a=b&access_token=x"] {
             assert!(holds_credentials(text), "{text}");
         }
-        for text in ["http://h:8123", "h:9092,i:9092", "https://wiki/a?page=3", "somebody@example.org", "a: b"] {
+        for text in [
+            "http://h:8123",
+            "h:9092,i:9092",
+            "https://wiki/a?page=3",
+            "https://wiki/a?page=secrets",
+            "somebody@example.org",
+            "a: b",
+        ] {
             assert!(!holds_credentials(text), "{text}");
         }
     }
