@@ -8,6 +8,7 @@ use super::blocks::BLOCK_BYTES;
 use super::compile::Compiled;
 use super::glance::Glance;
 use super::grams::{Grams, Sets};
+use super::layers::signs::Signs;
 use super::layers::spread::{self, Wrap};
 use super::layers::{Mark, makes_known};
 use super::words::{WordAt, Words};
@@ -111,10 +112,12 @@ impl Anchors {
         (scratch.glance, scratch.pieces, scratch.words, scratch.marks) = (glance, pieces, words, marks);
     }
 
-    /// Only the marks that [`Anchors::mark`] leaves.
-    pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], glance: &Glance, marks: &mut Vec<Mark>) {
-        let memory = (glance, &mut Pieces::default());
+    /// Only the marks that [`Anchors::mark`] leaves, and the signs of the text.
+    pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], marks: &mut Vec<Mark>) -> Signs {
+        let glance = Glance::of(text);
+        let memory = (&glance, &mut Pieces::default());
         self.each_window(text, applies, rules, memory, (marks, &mut Vec::new()), |_, _, _| {});
+        glance.signs
     }
 
     /// Calls a function with every rule that waits for a literal, where that begins, and the window round it; adds what is

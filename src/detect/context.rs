@@ -64,15 +64,6 @@ pub(super) fn near(words: &AhoCorasick, text: &str, whole: (usize, usize), value
 
 /// Whether what stands at a place is no piece of a longer word. `_` joins nothing, since names are made of words.
 pub(super) fn is_whole_word(text: &str, start: usize, end: usize) -> bool {
-    // Of most, the bytes tell.
-    let bytes = text.as_bytes();
-    if let (Some(&before), Some(&first)) = (bytes.get(start.wrapping_sub(1)), bytes.get(start))
-        && before.is_ascii()
-        && first.is_ascii()
-        && joins(before.into(), first.into())
-    {
-        return false;
-    }
     let (Some(head), Some(word), Some(tail)) = (text.get(..start), text.get(start..end), text.get(end..)) else {
         return false;
     };

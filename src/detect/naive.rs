@@ -4,7 +4,6 @@
 //!
 //! Patterns are built by another front of the regex library than the scanner's. No command of weir comes here.
 
-use super::glance::Glance;
 use super::settle::{self, Found};
 use super::{Scanner, compile, confirm, layers};
 use crate::model::{Hits, Interaction};
@@ -83,15 +82,10 @@ impl<'s> Naive<'s> {
         let mut found = self.scan_text(text, applies);
         let (rules, anchors) = (&self.scanner.rules, &self.scanner.anchors);
         let mut marks = Vec::new();
-        let seen = |text: &str, marks: &mut Vec<layers::Mark>| {
-            let glance = Glance::of(text);
-            anchors.marks(text, applies, rules, &glance, marks);
-            glance.signs
-        };
-        let signs = seen(text, &mut marks);
+        let signs = anchors.marks(text, applies, rules, &mut marks);
         let mut look = |text: &str, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
             found.append(&mut self.scan_text(text, applies));
-            seen(text, marks)
+            anchors.marks(text, applies, rules, marks)
         };
         layers::see_through(rules, text, (signs, &marks), &mut found, (buffers, budget), &mut look);
         found

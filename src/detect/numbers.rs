@@ -182,9 +182,9 @@ impl Begins {
     }
 }
 
-/// The bytes of the block at a place that are in a range.
+/// The bytes of the block at a place that are in a range, which begins in it or before.
 fn bits_within(range: &Range<usize>, at: usize) -> u64 {
-    let from = u64::MAX << range.start.saturating_sub(at).min(BLOCK_BYTES - 1);
+    let from = u64::MAX << range.start.saturating_sub(at);
     let to = range.end.saturating_sub(at);
     if to < BLOCK_BYTES { from & !(u64::MAX << to) } else { from }
 }

@@ -83,6 +83,9 @@ impl Prefixes {
 
 /// What begins with some prefixes and goes on with a pattern, as far as it is of interest.
 fn extended(hir: &Hir, prefixes: &[Prefix]) -> Vec<Prefix> {
+    if prefixes.iter().all(|(_, bytes)| *bytes >= BYTES) {
+        return prefixes.to_vec();
+    }
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => prefixes.to_vec(),
         HirKind::Literal(literal) => literal

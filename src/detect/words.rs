@@ -17,38 +17,22 @@ pub(super) struct WordAt {
 /// All words of all such rules, as they may be written.
 pub(super) struct Words {
     /// By word: the rules that have it.
-    owners: Vec<RuleSet>,
+    owners: Vec<Vec<u16>>,
     /// The longest match of all of them.
     longest_bytes: usize,
-}
-
-/// A set of rules, a bit for each.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RuleSet(Vec<u64>);
-
-impl RuleSet {
-    fn insert(&mut self, rule: u16) {
-        let (at, bit) = (usize::from(rule / 64), rule % 64);
-        self.0.resize(self.0.len().max(at + 1), 0);
-        self.0[at] |= 1 << bit;
-    }
-
-    fn contains(&self, rule: u16) -> bool {
-        self.0.get(usize::from(rule / 64)).is_some_and(|bits| bits >> (rule % 64) & 1 == 1)
-    }
 }
 
 impl Words {
     /// The words, and how each is spelled: in small letters, as far as they are ASCII.
     pub fn of(rules: &[Compiled]) -> (Words, Vec<Box<[u8]>>) {
-        let mut owners: BTreeMap<String, RuleSet> = BTreeMap::new();
+        let mut owners: BTreeMap<String, Vec<u16>> = BTreeMap::new();
         let mut longest_bytes = 0;
         for (index, compiled) in rules.iter().enumerate() {
             let rule = &compiled.rule;
             let Some(context) = rule.context.as_ref().filter(|_| needs_word(rule)) else { continue };
             longest_bytes = longest_bytes.max(rule.shape.longest_bytes.unwrap_or(usize::MAX));
             for spelling in context.words.iter().flat_map(|word| context::spellings(word)) {
-                owners.entry(spelling.to_ascii_lowercase()).or_default().insert(index as u16);
+                owners.entry(spelling.to_ascii_lowercase()).or_default().push(index as u16);
             }
         }
         let (spellings, owners): (Vec<_>, _) =
@@ -95,7 +79,7 @@ impl<'w> NearWords<'w> {
         let past = self.found.iter().take_while(|word| word.end + REACH_BYTES <= whole.start).count();
         self.found = &self.found[past..];
         let mut near = self.found.iter().take_while(|word| word.end <= whole.end + REACH_BYTES);
-        near.any(|word| self.words.owners[word.word].contains(rule))
+        near.any(|word| self.words.owners[word.word].contains(&rule))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Every way to hide something, times every shape of what is hidden; bombs; and texts that only look hidden.
 //! What one file of this folder does by itself is tested there.
 
-use super::super::glance::Glance;
 use super::*;
 use crate::detect::{Scanner, Scratch, compile};
 use crate::model::{Direction, Role};
@@ -306,15 +305,10 @@ fn made(scanner: &Scanner, text: &str) -> (usize, usize) {
     let (mut bytes, mut texts) = (0, 0);
     let user = compile::applies_bit(Direction::Input, Role::User);
     let mut marks = Vec::new();
-    let seen = |text: &str, marks: &mut Vec<Mark>| {
-        let glance = Glance::of(text);
-        scanner.anchors.marks(text, user, &scanner.rules, &glance, marks);
-        glance.signs
-    };
-    let signs = seen(text, &mut marks);
+    let signs = scanner.anchors.marks(text, user, &scanner.rules, &mut marks);
     let mut look = |text: &str, _: &mut Vec<Found>, marks: &mut Vec<Mark>| {
         (bytes, texts) = (bytes + text.len(), texts + 1);
-        seen(text, marks)
+        scanner.anchors.marks(text, user, &scanner.rules, marks)
     };
     let mut buffers = (Buffers::default(), Budget::of_interaction());
     see_through(&scanner.rules, text, (signs, &marks), &mut Vec::new(), (&mut buffers.0, &mut buffers.1), &mut look);
