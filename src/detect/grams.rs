@@ -10,6 +10,7 @@
 //! in one pass, whatever sets a piece of a text asks for.
 
 use std::ops::Range;
+use wide::u16x8;
 
 /// Bytes of a literal that are looked up; of a shorter one three, whatever stands behind it.
 const GRAM_BYTES: usize = 4;
@@ -21,36 +22,21 @@ const HASH_BITS: u32 = 13;
 /// Kinds of the byte behind them. A literal of three bytes takes all of them, so that it fills no more than this.
 const KINDS: usize = 8;
 
-/// By byte: of which kind it is.
-const KIND: [u8; 256] = {
-    let mut kinds = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        kinds[byte] = match byte as u8 {
-            b'a' | b'e' | b'i' | b'o' | b'u' => 0,
-            b'b'..=b'm' => 1,
-            b'n'..=b'z' => 2,
-            b'0'..=b'9' => 3,
-            b'A'..=b'Z' => 4,
-            b' ' | b',' | b'.' | b'\n' | b'"' | b':' => 5,
-            0..=0x7f => 6,
-            _ => 7,
-        };
-        byte += 1;
-    }
-    kinds
-};
+const KIND_MASK: u16 = KINDS as u16 - 1;
 
-/// Kinds of what may stand behind a word that ends in a letter or digit: neither small letters nor digits.
-const BEHIND_WORDS: Range<u8> = 4..KINDS as u8;
+/// A number for each hash and kind.
+const SLOTS: usize = 1 << u16::BITS;
+
+const _: () = assert!(KINDS << HASH_BITS == SLOTS);
 
 /// The first three of four bytes.
 const SHORT: u32 = 0x00ff_ffff;
 
-/// Odd, with its bits well spread: that of the golden ratio.
-const MULTIPLIER: u32 = 0x9e37_79b1;
+/// Odd, with their bits well spread: for the first two bytes, and for the third.
+const MULTIPLIER: u16 = 0x9e37;
+const THIRD_MULTIPLIER: u16 = 0x85eb;
 
-/// Another one.
+/// The same for a hash of all.
 const SECOND_MULTIPLIER: u32 = 0x85eb_ca6b;
 
 /// Bits of the hash by which what passed the filter is looked up again.
@@ -62,8 +48,9 @@ const FOLD: u64 = 0x2020_2020_2020_2020;
 /// How much of a literal is compared at once.
 const HEAD_BYTES: usize = size_of::<u64>();
 
-/// How many places are looked at by one read of so many bytes.
-const AT_ONCE: usize = HEAD_BYTES / 2;
+/// How many places are looked at by one calculation, and the bytes that takes.
+const LANES: usize = 16;
+const LANES_BYTES: usize = LANES + GRAM_BYTES - 1;
 
 /// Places that are looked at before what passed among them is compared.
 const BLOCK_PLACES: usize = 256;
@@ -77,7 +64,7 @@ pub(super) type Sets = u8;
 /// Literals by number.
 pub(super) struct Grams {
     /// By the hash of three bytes and the kind of the fourth: the sets of which some literal may have them.
-    filter: Box<[Sets; KINDS << HASH_BITS]>,
+    filter: Box<[Sets; SLOTS]>,
     /// The same by a hash of all four bytes, and of three, for what passes the filter.
     fours: Box<[Sets; 1 << SECOND_HASH_BITS]>,
     threes: Box<[Sets; 1 << SECOND_HASH_BITS]>,
@@ -86,6 +73,7 @@ pub(super) struct Grams {
     entries: Vec<Entry>,
     /// In small letters.
     literals: Vec<Box<[u8]>>,
+    words: Sets,
 }
 
 /// Some bytes of a literal, as they are looked up.
@@ -122,41 +110,40 @@ pub(super) struct Occurrence {
 
 impl Grams {
     /// The literals, with their sets, are in small letters, as far as they are ASCII, and none is empty. Those of the sets of
-    /// words need be found only where a word ends.
+    /// words need be found only where whole words stand.
     pub fn new(literals: Vec<(Box<[u8]>, Sets)>, words: Sets) -> Grams {
-        let mut entries: Vec<(Entry, Vec<u8>)> = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         for (number, (literal, sets)) in literals.iter().enumerate() {
             let entry = |gram, mask, before| Entry::of((number, literal), gram, mask, before, *sets);
             if literal.len() >= GRAM_BYTES {
-                let before = rarest(literal);
-                let last = literal[before + GRAM_BYTES - 1];
-                let kinds = [last, last.to_ascii_uppercase()].map(kind).into();
-                entries.push((entry(folded(&literal[before..]), u32::MAX, before), kinds));
+                let before = if sets & words != 0 { 0 } else { rarest(literal) };
+                entries.push(entry(folded(&literal[before..]), u32::MAX, before));
             } else {
                 let begin = literal.iter().rev().fold(0, |gram, byte| gram << 8 | u32::from(byte | 0x20));
+                let is_word =
+                    sets & words != 0 && literal.is_ascii() && literal[literal.len() - 1].is_ascii_alphanumeric();
                 let grams = (literal.len()..SHORT_BYTES).fold(vec![begin], |grams, bytes| {
-                    grams.into_iter().flat_map(|gram| extended(gram, bytes)).collect()
+                    grams
+                        .into_iter()
+                        .flat_map(|gram| extended(gram, bytes, is_word && bytes == literal.len()))
+                        .collect()
                 });
-                let ends_there = sets & words != 0 && literal.len() == SHORT_BYTES;
-                let kinds = if ends_there && literal.is_ascii() && literal[SHORT_BYTES - 1].is_ascii_alphanumeric() {
-                    BEHIND_WORDS
-                } else {
-                    0..KINDS as u8
-                };
-                entries.extend(grams.into_iter().map(|gram| (entry(gram, SHORT, 0), kinds.clone().collect())));
+                entries.extend(grams.into_iter().map(|gram| entry(gram, SHORT, 0)));
             }
         }
         let mut grams = Grams {
-            filter: Box::new([0; KINDS << HASH_BITS]),
+            filter: Box::new([0; SLOTS]),
             fours: Box::new([0; 1 << SECOND_HASH_BITS]),
             threes: Box::new([0; 1 << SECOND_HASH_BITS]),
             heads: Box::new([0; (1 << HASH_BITS) + 1]),
             entries: Vec::new(),
             literals: literals.into_iter().map(|(literal, _)| literal).collect(),
+            words,
         };
-        for (entry, kinds) in &entries {
-            let row = hash(entry.gram);
-            kinds.iter().for_each(|&kind| grams.filter[row * KINDS + usize::from(kind)] |= entry.sets);
+        for entry in &entries {
+            let (row, own_kind) = (hash(entry.gram), kind(entry.gram));
+            let kinds = if entry.gram_mask == SHORT { 0..KINDS } else { own_kind..own_kind + 1 };
+            grams.filter[row * KINDS..][kinds].iter_mut().for_each(|sets| *sets |= entry.sets);
             grams.heads[row + 1] += 1;
             let second = if entry.gram_mask == SHORT { &mut grams.threes } else { &mut grams.fours };
             second[second_hash(entry.gram & entry.gram_mask)] |= entry.sets;
@@ -164,8 +151,8 @@ impl Grams {
         for head in 1..grams.heads.len() {
             grams.heads[head] += grams.heads[head - 1];
         }
-        entries.sort_by_key(|(entry, _)| hash(entry.gram));
-        grams.entries = entries.into_iter().map(|(entry, _)| entry).collect();
+        entries.sort_by_key(|entry| hash(entry.gram));
+        grams.entries = entries;
         grams
     }
 
@@ -175,49 +162,47 @@ impl Grams {
         if self.entries.is_empty() {
             return;
         }
-        let whole = range.start..range.end.min((text.len() + 1).saturating_sub(HEAD_BYTES));
         let mut passed = [0u16; BLOCK_PLACES];
-        for begun in whole.clone().step_by(BLOCK_PLACES) {
-            let ended = whole.end.min(begun + BLOCK_PLACES);
-            let bytes = &text[begun..ended + HEAD_BYTES - 1];
-            let count = self.pass(bytes, sets, &mut passed);
+        for begun in range.clone().step_by(BLOCK_PLACES) {
+            let count = self.pass(text, begun..range.end.min(begun + BLOCK_PLACES), sets, &mut passed);
             for at in passed[..count].iter().map(|&place| begun + usize::from(place)) {
-                self.compare(text, at, folded(&text[at..]), sets, &mut found);
+                self.compare(text, at, folded(&padded::<GRAM_BYTES>(text, at)), sets, &mut found);
             }
-        }
-        // Of the last bytes those that are missing are nothing.
-        for at in whole.end.max(range.start)..range.end {
-            let mut bytes = [0; GRAM_BYTES];
-            let there = &text[at..text.len().min(at + GRAM_BYTES)];
-            bytes[..there.len()].copy_from_slice(there);
-            self.compare(text, at, folded(&bytes), sets, &mut found);
         }
     }
 
-    /// Leaves the places where a literal may stand, of a block and the bytes that follow it; returns how many. There is no
+    /// Leaves the places of a block where a literal may stand, counted from its beginning; returns how many. There is no
     /// branch: whether a place passes decides only whether the next one is written over it.
-    fn pass(&self, bytes: &[u8], sets: Sets, passed: &mut [u16; BLOCK_PLACES]) -> usize {
-        let places = bytes.len() - (HEAD_BYTES - 1);
+    fn pass(&self, text: &[u8], block: Range<usize>, sets: Sets, passed: &mut [u16; BLOCK_PLACES]) -> usize {
         let mut count = 0;
-        for (index, bytes) in bytes.windows(HEAD_BYTES).step_by(AT_ONCE).enumerate() {
-            let bytes: [u8; HEAD_BYTES] = bytes.try_into().expect("a window has its length");
-            let all = u64::from_le_bytes(bytes) | FOLD;
-            for next in 0..AT_ONCE {
-                let slot =
-                    hash((all >> (8 * next)) as u32) * KINDS + usize::from(KIND[usize::from(bytes[next + 3])]) % KINDS;
-                passed[count % BLOCK_PLACES] = (index * AT_ONCE + next) as u16;
-                count += usize::from(self.filter[slot] & sets != 0);
+        let mut slots = [[[0; LANES / 2]; 2]; BLOCK_PLACES / LANES];
+        let filled = &mut slots[..block.len().div_ceil(LANES)];
+        for (slots, at) in filled.iter_mut().zip(block.clone().step_by(LANES)) {
+            match text[at..].first_chunk() {
+                Some(bytes) => slots_of(bytes, slots),
+                None => slots_of(&padded(text, at), slots),
+            }
+        }
+        for (index, [even, odd]) in filled.iter().enumerate() {
+            for (lane, (&even, &odd)) in even.iter().zip(odd).enumerate() {
+                for (slot, next) in [(even, 0), (odd, 1)] {
+                    passed[count % BLOCK_PLACES] = (index * LANES + 2 * lane + next) as u16;
+                    count += usize::from(self.filter[usize::from(slot)] & sets != 0);
+                }
             }
         }
         let mut kept = 0;
         for index in 0..count.min(BLOCK_PLACES) {
             let place = passed[index];
             passed[kept] = place;
-            // The last ones may lie behind the block.
-            let Some(bytes) = bytes[usize::from(place)..].first_chunk::<GRAM_BYTES>() else { break };
-            let gram = folded(bytes);
-            let of_some = self.fours[second_hash(gram)] | self.threes[second_hash(gram & SHORT)];
-            kept += usize::from(of_some & sets != 0 && usize::from(place) < places);
+            let at = block.start + usize::from(place);
+            let bytes: [u8; GRAM_BYTES] = padded(text, at);
+            let before = text.get(at.wrapping_sub(1)).copied().unwrap_or_default();
+            let gram = folded(&bytes);
+            let of_some = (self.fours[second_hash(gram)] | self.threes[second_hash(gram & SHORT)]) & sets;
+            let wanted = if joins(before, bytes[0]) { of_some & !self.words } else { of_some };
+            // The last places may lie behind the block.
+            kept += usize::from((wanted != 0) & (at < block.end));
         }
         kept
     }
@@ -250,21 +235,57 @@ fn folded(bytes: &[u8]) -> u32 {
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) | FOLD as u32
 }
 
-/// Of the first three of four bytes.
+/// The hash of the first three of four bytes.
 #[inline(always)]
 fn hash(gram: u32) -> usize {
-    ((gram & SHORT).wrapping_mul(MULTIPLIER) >> (u32::BITS - HASH_BITS)) as usize
+    let first_two = (gram as u16).wrapping_mul(MULTIPLIER);
+    let third = ((gram >> 16) as u16 & 0xff).wrapping_mul(THIRD_MULTIPLIER);
+    usize::from(first_two.wrapping_add(third) >> (u16::BITS - HASH_BITS))
+}
+
+/// The kind of the fourth, which is that of a letter in both cases.
+#[inline(always)]
+fn kind(gram: u32) -> usize {
+    (gram >> 26) as usize % KINDS
+}
+
+/// The hash and the kind as one number, for every second place of some bytes from the first one on, and from the second.
+#[inline(always)]
+fn slots_of(bytes: &[u8; LANES_BYTES], slots: &mut [[u16; LANES / 2]; 2]) {
+    let pairs = |at: usize| {
+        let pair = |lane| u16::from_le_bytes([bytes[at + 2 * lane], bytes[at + 2 * lane + 1]]);
+        u16x8::new(std::array::from_fn(pair)) | FOLD as u16
+    };
+    for (first, slots) in slots.iter_mut().enumerate() {
+        let (first_two, next_two) = (pairs(first), pairs(first + 2));
+        let hashes: u16x8 = first_two * MULTIPLIER + (next_two & 0xff) * THIRD_MULTIPLIER;
+        let kinds: u16x8 = (next_two >> 10u32) & KIND_MASK;
+        *slots = (hashes & !KIND_MASK | kinds).to_array();
+    }
+}
+
+/// The bytes at a place of a text, with nothing behind its end.
+#[inline(always)]
+fn padded<const BYTES: usize>(text: &[u8], at: usize) -> [u8; BYTES] {
+    let there = text.get(at..).unwrap_or_default();
+    there.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; BYTES];
+        padded[..there.len()].copy_from_slice(there);
+        padded
+    })
+}
+
+/// Whether two neighbouring bytes are of one word, by ASCII alone (`detect/context.rs`).
+#[inline(always)]
+fn joins(left: u8, right: u8) -> bool {
+    let hump = left.is_ascii_lowercase() & right.is_ascii_uppercase();
+    left.is_ascii_alphanumeric() & right.is_ascii_alphanumeric() & !hump
 }
 
 /// Of four bytes, or three when the last one is nothing.
 #[inline(always)]
 fn second_hash(gram: u32) -> usize {
     (gram.wrapping_mul(SECOND_MULTIPLIER) >> (u32::BITS - SECOND_HASH_BITS)) as usize
-}
-
-#[inline(always)]
-fn kind(byte: u8) -> u8 {
-    KIND[usize::from(byte)]
 }
 
 /// Where the four neighbouring bytes of a literal begin that are rarest.
@@ -274,9 +295,11 @@ fn rarest(literal: &[u8]) -> usize {
     ranks.enumerate().max_by_key(|&(_, rank)| rank).map_or(0, |(at, _)| at)
 }
 
-/// So many bytes as a number, with all that may stand behind them as one more.
-fn extended(gram: u32, bytes: usize) -> impl Iterator<Item = u32> {
-    (0..=u8::MAX).filter(|byte| byte & 0x20 != 0).map(move |byte| gram | u32::from(byte) << (8 * bytes))
+/// So many bytes as a number, with all that may stand behind them as one more: behind a word of ASCII no digit, and of a
+/// character above it the first byte.
+fn extended(gram: u32, bytes: usize, is_word: bool) -> impl Iterator<Item = u32> {
+    let may_follow = move |byte: &u8| byte & 0x20 != 0 && !(is_word && matches!(byte, b'0'..=b'9' | 0x80..=0xdf));
+    (0..=u8::MAX).filter(may_follow).map(move |byte| gram | u32::from(byte) << (8 * bytes))
 }
 
 #[cfg(test)]
