@@ -11,7 +11,7 @@
 use super::anchors::touch;
 use super::blocks::{BLOCK_BYTES, Block};
 use super::compile::Compiled;
-use super::prefixes::Prefixes;
+use super::prefixes::{Long, Pair, Prefixes};
 use super::sieve::Sieve;
 use super::words::{NearWords, Words, needs_word};
 use super::{TextScratch, context, sieve, stretches};
@@ -122,8 +122,13 @@ struct Begins {
     within_words: bool,
     /// How far from there the first digit may be.
     farthest_bytes: usize,
-    prefixes: Prefixes,
+    prefixes: Prefixes<Long>,
+    /// Those of patterns that may have no digit near where they begin.
+    far_pairs: Prefixes<Pair>,
 }
+
+/// How many of its first bytes, most patterns have a digit among them.
+const NEAR_BYTES: usize = 8;
 
 impl Begins {
     fn of(patterns: &[&Hir]) -> Begins {
@@ -131,6 +136,7 @@ impl Begins {
         for hir in patterns {
             firsts.add(hir, false);
         }
+        let far: Vec<&Hir> = patterns.iter().copied().filter(|hir| farthest_digit(hir) >= NEAR_BYTES).collect();
         let begins = |byte: &u8| firsts.anywhere[usize::from(*byte)] || firsts.at_boundary[usize::from(*byte)];
         Begins {
             others: (0..0x80).filter(|byte| begins(byte) && !is_word(*byte)).collect(),
@@ -138,6 +144,7 @@ impl Begins {
             within_words: (0..0x80).any(|byte| is_word(byte) && firsts.anywhere[usize::from(byte)]),
             farthest_bytes: patterns.iter().map(|hir| farthest_digit(hir)).max().unwrap_or(0),
             prefixes: Prefixes::of(patterns),
+            far_pairs: Prefixes::of(&far),
         }
     }
 
@@ -153,16 +160,14 @@ impl Begins {
             if at >= within.end {
                 return;
             }
-            let mut starts = self.starts(text, at) & bits_within(&within, at);
-            let (mut places, mut count) = ([0; BLOCK_BYTES], 0);
-            while starts != 0 {
-                let place = starts.trailing_zeros();
-                starts &= starts - 1;
-                // Without a branch: whether it counts decides only whether the next one takes its place.
-                places[count] = place as u8;
-                count += usize::from(self.prefixes.may_begin(text, at + place as usize));
+            let starts = self.starts(text, at) & bits_within(&within, at);
+            let near = near_digits(digits[block], digits.get(block + 1).copied().unwrap_or_default());
+            let far = self.far_pairs.among(text, at, starts & !near);
+            let mut begun = self.prefixes.among(text, at, starts & near | far);
+            while begun != 0 {
+                found(at + begun.trailing_zeros() as usize);
+                begun &= begun - 1;
             }
-            places[..count].iter().for_each(|&place| found(at + usize::from(place)));
             if block == with {
                 next_digits = with_digits.next();
             }
@@ -187,6 +192,15 @@ fn bits_within(range: &Range<usize>, at: usize) -> u64 {
     let from = u64::MAX << range.start.saturating_sub(at);
     let to = range.end.saturating_sub(at);
     if to < BLOCK_BYTES { from & !(u64::MAX << to) } else { from }
+}
+
+/// The places in a block from which a digit is near, when its digits and those of the next block are known.
+fn near_digits(digits: u64, next_digits: u64) -> u64 {
+    const _: () = assert!(NEAR_BYTES == 8);
+    let both = u128::from(next_digits) << BLOCK_BYTES | u128::from(digits);
+    let two = both | both >> 1;
+    let four = two | two >> 2;
+    (four | four >> 4) as u64
 }
 
 /// Whether a byte is one of words, as `\b` has it.

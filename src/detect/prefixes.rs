@@ -3,53 +3,79 @@
 
 use super::stretches;
 use regex_syntax::hir::{Class, Hir, HirKind};
+use std::marker::PhantomData;
 use std::ops::Range;
 
-/// How many bytes are looked at.
-const BYTES: usize = 6;
+/// What is told apart of the first bytes.
+pub(super) trait Kinds {
+    /// How many bytes are looked at.
+    const BYTES: usize;
+    /// So many kinds are told apart.
+    const COUNT: usize;
+    /// By byte.
+    const OF: [u8; 256];
 
-/// So many kinds are told apart.
-const KINDS: usize = 10;
-
-/// Of all that no pattern of a number tells apart, bytes above ASCII among them.
-const OTHER: u8 = 9;
-
-/// By byte.
-const KIND: [u8; 256] = {
-    let mut kinds = [OTHER; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        kinds[byte] = match byte as u8 {
-            b'0' => 0,
-            b'1'..=b'9' => 1,
-            b'A'..=b'Z' => 2,
-            b'a'..=b'f' => 3,
-            b'g'..=b'z' => 4,
-            b' ' => 5,
-            b'-' => 6,
-            b'.' => 7,
-            b':' => 8,
-            _ => OTHER,
-        };
-        byte += 1;
+    /// Combinations of the kinds of so many bytes.
+    fn combinations(bytes: usize) -> usize {
+        Self::COUNT.pow(bytes as u32)
     }
-    kinds
-};
+}
 
-/// Combinations of so many kinds.
-const fn combinations(bytes: usize) -> usize {
-    KINDS.pow(bytes as u32)
+/// Many bytes, of which little is told apart.
+pub(super) struct Long;
+
+/// Two bytes as they are.
+pub(super) struct Pair;
+
+impl Kinds for Long {
+    const BYTES: usize = 6;
+    const COUNT: usize = 10;
+    const OF: [u8; 256] = {
+        // All that no pattern of a number tells apart, bytes above ASCII among them, is of the last one.
+        let mut kinds = [Self::COUNT as u8 - 1; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            match byte as u8 {
+                b'0' => kinds[byte] = 0,
+                b'1'..=b'9' => kinds[byte] = 1,
+                b'A'..=b'Z' => kinds[byte] = 2,
+                b'a'..=b'f' => kinds[byte] = 3,
+                b'g'..=b'z' => kinds[byte] = 4,
+                b' ' => kinds[byte] = 5,
+                b'-' => kinds[byte] = 6,
+                b'.' => kinds[byte] = 7,
+                b':' => kinds[byte] = 8,
+                _ => {}
+            }
+            byte += 1;
+        }
+        kinds
+    };
+}
+
+impl Kinds for Pair {
+    const BYTES: usize = 2;
+    const COUNT: usize = 256;
+    const OF: [u8; 256] = {
+        let mut kinds = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            kinds[byte] = byte as u8;
+            byte += 1;
+        }
+        kinds
+    };
 }
 
 /// The kinds that matches begin with, a bit for each combination.
-pub(super) struct Prefixes(Box<[u64; combinations(BYTES).div_ceil(64)]>);
+pub(super) struct Prefixes<K>(Box<[u64]>, PhantomData<K>);
 
 /// Kinds of the first bytes, that of the first one lowest, and how many bytes.
 type Prefix = (usize, usize);
 
 /// More of one pattern are not told apart: then it may begin with anything.
 const PREFIXES_MAX: usize = 1 << 16;
-const ANYTHING: Prefix = (0, BYTES + 1);
+const ANYTHING: Prefix = (0, usize::MAX);
 
 /// Prefixes in order, each once.
 fn unique(mut prefixes: Vec<Prefix>) -> Vec<Prefix> {
@@ -58,55 +84,67 @@ fn unique(mut prefixes: Vec<Prefix>) -> Vec<Prefix> {
     if prefixes.len() > PREFIXES_MAX { vec![ANYTHING] } else { prefixes }
 }
 
-impl Prefixes {
-    pub fn of(patterns: &[&Hir]) -> Prefixes {
-        let mut prefixes = Prefixes(Box::new([0; combinations(BYTES).div_ceil(64)]));
-        for (kinds, bytes) in patterns.iter().flat_map(|hir| extended(hir, &[(0, 0)])) {
+impl<K: Kinds> Prefixes<K> {
+    pub fn of(patterns: &[&Hir]) -> Prefixes<K> {
+        let mut bits = vec![0; K::combinations(K::BYTES).div_ceil(64)];
+        for (kinds, bytes) in patterns.iter().flat_map(|hir| extended::<K>(hir, &[(0, 0)])) {
             // What follows a shorter match may be anything.
             let bytes = if (kinds, bytes) == ANYTHING { 0 } else { bytes };
-            for rest in 0..combinations(BYTES - bytes) {
-                let kinds = kinds + rest * combinations(bytes);
-                prefixes.0[kinds / 64] |= 1 << (kinds % 64);
+            for rest in 0..K::combinations(K::BYTES - bytes) {
+                let kinds = kinds + rest * K::combinations(bytes);
+                bits[kinds / 64] |= 1 << (kinds % 64);
             }
         }
-        prefixes
+        Prefixes(bits.into(), PhantomData)
+    }
+
+    /// Of some places of the block at a place, a bit for each, those at which a match may begin.
+    #[inline(always)]
+    pub fn among(&self, text: &[u8], block: usize, places: u64) -> u64 {
+        let (mut left, mut begun) = (places, 0);
+        while left != 0 {
+            let place = left.trailing_zeros();
+            left &= left - 1;
+            // Without a branch.
+            begun |= u64::from(self.may_begin(text, block + place as usize)) << place;
+        }
+        begun
     }
 
     /// Whether a match may begin at a place.
     #[inline(always)]
-    pub fn may_begin(&self, text: &[u8], at: usize) -> bool {
-        let Some(first) = text[at..].first_chunk::<BYTES>() else { return true };
-        let kinds = first.iter().rev().fold(0, |kinds, &byte| kinds * KINDS + usize::from(KIND[usize::from(byte)]));
+    fn may_begin(&self, text: &[u8], at: usize) -> bool {
+        let Some(first) = text.get(at..at + K::BYTES) else { return true };
+        let kinds = first.iter().rev().fold(0, |kinds, &byte| kinds * K::COUNT + usize::from(K::OF[usize::from(byte)]));
         self.0[kinds / 64] >> (kinds % 64) & 1 == 1
     }
 }
 
 /// What begins with some prefixes and goes on with a pattern, as far as it is of interest.
-fn extended(hir: &Hir, prefixes: &[Prefix]) -> Vec<Prefix> {
-    if prefixes.iter().all(|(_, bytes)| *bytes >= BYTES) {
+fn extended<K: Kinds>(hir: &Hir, prefixes: &[Prefix]) -> Vec<Prefix> {
+    if prefixes.iter().all(|(_, bytes)| *bytes >= K::BYTES) {
         return prefixes.to_vec();
     }
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => prefixes.to_vec(),
-        HirKind::Literal(literal) => literal
-            .0
-            .iter()
-            .fold(prefixes.to_vec(), |prefixes, &byte| followed(&prefixes, 1 << KIND[usize::from(byte)])),
-        HirKind::Class(class) => of_class(class, prefixes),
-        HirKind::Capture(capture) => extended(&capture.sub, prefixes),
-        HirKind::Concat(subs) => subs.iter().fold(prefixes.to_vec(), |prefixes, sub| extended(sub, &prefixes)),
-        HirKind::Alternation(subs) => unique(subs.iter().flat_map(|sub| extended(sub, prefixes)).collect()),
+        HirKind::Literal(literal) => literal.0.iter().fold(prefixes.to_vec(), |prefixes, &byte| {
+            followed::<K>(&prefixes, |kind| kind == K::OF[usize::from(byte)])
+        }),
+        HirKind::Class(class) => of_class::<K>(class, prefixes),
+        HirKind::Capture(capture) => extended::<K>(&capture.sub, prefixes),
+        HirKind::Concat(subs) => subs.iter().fold(prefixes.to_vec(), |prefixes, sub| extended::<K>(sub, &prefixes)),
+        HirKind::Alternation(subs) => unique(subs.iter().flat_map(|sub| extended::<K>(sub, prefixes)).collect()),
         HirKind::Repetition(repetition) => {
             // So often all are complete, unless it may be empty: then nothing comes of more.
-            let often = |count: u32| BYTES.min(count as usize);
-            let (least, most) = (often(repetition.min), repetition.max.map_or(BYTES, often));
+            let often = |count: u32| K::BYTES.min(count as usize);
+            let (least, most) = (often(repetition.min), repetition.max.map_or(K::BYTES, often));
             let (mut all, mut one_more) = (Vec::new(), prefixes.to_vec());
             for count in 0..=most {
                 if count >= least {
                     all.extend(one_more.iter().copied());
                 }
                 if count < most {
-                    one_more = extended(&repetition.sub, &one_more);
+                    one_more = extended::<K>(&repetition.sub, &one_more);
                 }
             }
             unique(all)
@@ -114,31 +152,30 @@ fn extended(hir: &Hir, prefixes: &[Prefix]) -> Vec<Prefix> {
     }
 }
 
-/// Adds a byte of one of some kinds, a bit for each.
-fn followed(prefixes: &[Prefix], kinds: u16) -> Vec<Prefix> {
+/// Adds a byte of one of some kinds.
+fn followed<K: Kinds>(prefixes: &[Prefix], is_next: impl Fn(u8) -> bool) -> Vec<Prefix> {
+    let kinds: Vec<usize> = (0..K::COUNT).filter(|&kind| is_next(kind as u8)).collect();
     let mut all = Vec::new();
     for &(before, bytes) in prefixes {
-        if bytes >= BYTES {
+        if bytes >= K::BYTES {
             all.push((before, bytes));
         } else {
-            let each = (0..KINDS).filter(|kind| kinds >> kind & 1 == 1);
-            all.extend(each.map(|kind| (before + kind * combinations(bytes), bytes + 1)));
+            all.extend(kinds.iter().map(|kind| (before + kind * K::combinations(bytes), bytes + 1)));
         }
     }
     unique(all)
 }
 
 /// Adds a character of a class; above ASCII it has several bytes.
-fn of_class(class: &Class, prefixes: &[Prefix]) -> Vec<Prefix> {
+fn of_class<K: Kinds>(class: &Class, prefixes: &[Prefix]) -> Vec<Prefix> {
     let mut holds = [false; 256];
     stretches::add_class(class, &mut holds);
-    let kinds_in =
-        |bytes: Range<usize>| bytes.filter(|&byte| holds[byte]).fold(0, |kinds, byte| kinds | 1 << KIND[byte]);
-    let mut all = followed(prefixes, kinds_in(0..0x100));
+    let is_of = |kind: u8, mut bytes: Range<usize>| bytes.any(|byte| holds[byte] && K::OF[byte] == kind);
+    let mut all = followed::<K>(prefixes, |kind| is_of(kind, 0..0x100));
     if holds[0x80..].contains(&true) && matches!(class, Class::Unicode(_)) {
-        let mut one_more = followed(prefixes, kinds_in(0x80..0x100));
+        let mut one_more = followed::<K>(prefixes, |kind| is_of(kind, 0x80..0x100));
         for _ in 1..char::MAX.len_utf8() {
-            one_more = followed(&one_more, 1 << OTHER);
+            one_more = followed::<K>(&one_more, |kind| K::OF[0x80..].contains(&kind));
             all.extend(one_more.iter().copied());
         }
     }
@@ -161,7 +198,7 @@ mod tests {
             (r"(?:[0-9]?){2}", &["xxxxxx", "12xxxx"], &[]),
         ];
         for (pattern, begin, others) in table {
-            let prefixes = Prefixes::of(&[&parse(pattern)]);
+            let prefixes = Prefixes::<Long>::of(&[&parse(pattern)]);
             for (texts, expected) in [(begin, true), (others, false)] {
                 for text in *texts {
                     assert_eq!(prefixes.may_begin(text.as_bytes(), 0), expected, "{pattern} {text}");
