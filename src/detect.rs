@@ -103,6 +103,8 @@ const KEPT_PLACES: usize = 16 << 10;
 /// What a scan needs and the next one can use again. One a thread.
 #[derive(Default)]
 pub struct Scratch {
+    /// Of the part at hand.
+    glance: Glance,
     text: TextScratch,
     /// All identifiers of the interaction at hand, a line each.
     identifiers: String,
@@ -122,7 +124,6 @@ struct TextScratch {
     /// Texts since the caches of rules were weighed.
     unweighed: u32,
     pieces: anchors::Pieces,
-    glance: Glance,
     words: Vec<words::WordAt>,
     sieves: numbers::Caches,
     found: Vec<Found>,
@@ -268,22 +269,20 @@ impl Scanner {
 
     /// Leaves the hits of a part's text in `scratch.text.found`, and those of what it hides.
     fn scan_part(&self, text: &str, applies: u16, scratch: &mut Scratch) {
-        let Scratch { text: scratch, layers, budget, .. } = scratch;
-        self.scan_text(text, applies, scratch);
+        let Scratch { glance, text: scratch, layers, budget, .. } = scratch;
+        self.scan_text(text, applies, glance, scratch);
         let (mut found, marks) = (std::mem::take(&mut scratch.found), std::mem::take(&mut scratch.marks));
-        let seen = (scratch.glance.signs, &marks[..]);
-        let mut look = |text: &str, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
-            self.scan_text(text, applies, scratch);
+        let mut look = |text: &str, glance: &mut Glance, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
+            self.scan_text(text, applies, glance, scratch);
             found.append(&mut scratch.found);
             marks.append(&mut scratch.marks);
-            scratch.glance.signs
         };
-        layers::see_through(&self.rules, text, seen, &mut found, (layers, budget), &mut look);
+        layers::see_through(&self.rules, text, (glance, &marks), &mut found, (layers, budget), &mut look);
         (scratch.found, scratch.marks) = (found, marks);
     }
 
-    /// Leaves the hits of a text in `scratch.found`, settled and in order.
-    fn scan_text(&self, text: &str, applies: u16, scratch: &mut TextScratch) {
+    /// Leaves the hits of a text in `scratch.found`, settled and in order, and what a glance at it shows.
+    fn scan_text(&self, text: &str, applies: u16, glance: &mut Glance, scratch: &mut TextScratch) {
         // The scratch is without an owner while it is written to: after a panic it is not used again.
         let owner = std::mem::take(&mut scratch.owner);
         if owner != self.digest {
@@ -292,10 +291,11 @@ impl Scanner {
         }
         scratch.found.clear();
         scratch.marks.clear();
-        scratch.glance.look(text);
-        self.anchors.mark(text, applies, &self.rules, scratch);
-        self.gates.mark(text, applies, &self.rules, scratch);
-        self.numbers.mark(text, applies, (&self.rules, &self.anchors.words), scratch);
+        glance.look(text);
+        let seen = (text, &*glance);
+        self.anchors.mark(seen, applies, &self.rules, scratch);
+        self.gates.mark(seen, applies, &self.rules, scratch);
+        self.numbers.mark(seen, applies, (&self.rules, &self.anchors.words), scratch);
         scratch.weigh_caches();
         let TextScratch { rules, touched, found, .. } = scratch;
         for rule in touched.drain(..) {

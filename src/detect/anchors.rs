@@ -8,7 +8,6 @@ use super::blocks::BLOCK_BYTES;
 use super::compile::Compiled;
 use super::glance::Glance;
 use super::grams::{Grams, Sets};
-use super::layers::signs::Signs;
 use super::layers::spread::{self, Wrap};
 use super::layers::{Mark, makes_known};
 use super::words::{WordAt, Words};
@@ -98,26 +97,24 @@ impl Anchors {
     }
 
     /// Marks the windows of every rule whose literal is in the text, and leaves the words near its digits.
-    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut TextScratch) {
-        let (glance, mut pieces) = (std::mem::take(&mut scratch.glance), std::mem::take(&mut scratch.pieces));
+    pub fn mark(&self, (text, glance): (&str, &Glance), applies: u16, rules: &[Compiled], scratch: &mut TextScratch) {
+        let mut pieces = std::mem::take(&mut scratch.pieces);
         let (mut words, mut marks) = (std::mem::take(&mut scratch.words), std::mem::take(&mut scratch.marks));
         let found = (&mut marks, &mut words);
-        self.each_window(text, applies, rules, (&glance, &mut pieces), found, |owner, start, window| {
+        self.each_window(text, applies, rules, (glance, &mut pieces), found, |owner, start, window| {
             let own = touch(owner.rule, scratch);
             match rules[usize::from(owner.rule)].begins() {
                 true => own.add_try(start, window.1),
                 false => own.add_window(window.0, window.1),
             }
         });
-        (scratch.glance, scratch.pieces, scratch.words, scratch.marks) = (glance, pieces, words, marks);
+        (scratch.pieces, scratch.words, scratch.marks) = (pieces, words, marks);
     }
 
-    /// Only the marks that [`Anchors::mark`] leaves, and the signs of the text.
-    pub fn marks(&self, text: &str, applies: u16, rules: &[Compiled], marks: &mut Vec<Mark>) -> Signs {
-        let glance = Glance::of(text);
-        let memory = (&glance, &mut Pieces::default());
+    /// Only the marks that [`Anchors::mark`] leaves.
+    pub fn marks(&self, (text, glance): (&str, &Glance), applies: u16, rules: &[Compiled], marks: &mut Vec<Mark>) {
+        let memory = (glance, &mut Pieces::default());
         self.each_window(text, applies, rules, memory, (marks, &mut Vec::new()), |_, _, _| {});
-        glance.signs
     }
 
     /// Calls a function with every rule that waits for a literal, where that begins, and the window round it; adds what is
@@ -201,20 +198,17 @@ impl Reach {
 
 impl Pieces {
     /// Finds those of another text: near stretches, where a line that is wrapped may make one, and near digits.
-    fn find(&mut self, text: &[u8], Glance { stretches, digits, .. }: &Glance, words_reach_bytes: usize) {
+    fn find(&mut self, text: &[u8], glance: &Glance, words_reach_bytes: usize) {
+        let Glance { stretches, digits, line_breaks, .. } = glance;
         let Pieces { by_set, wraps } = self;
         wraps.clear();
         wraps.shrink_to(KEPT_PLACES);
-        wraps.extend(spread::before_wraps(text));
+        wraps.extend(spread::before_wraps(text, line_breaks));
         for (reach, ranges) in REACHES.iter().zip(by_set.iter_mut()) {
             let places = if reach.is_plain { &stretches.plain.places } else { &stretches.token.places };
             let near =
                 |&(start, end): &(usize, usize)| (start.saturating_sub(reach.before_bytes), end + reach.behind_bytes);
-            join(places.iter().map(near), text.len(), ranges);
-            if !wraps.is_empty() {
-                ranges.extend_from_slice(wraps);
-                super::merge(ranges);
-            }
+            join(in_order(places.iter().map(near), wraps), text.len(), ranges);
         }
         let near =
             |at: usize| (at.saturating_sub(words_reach_bytes), (at + BLOCK_BYTES).saturating_add(words_reach_bytes));
@@ -246,14 +240,27 @@ impl Pieces {
     }
 }
 
-/// Puts ranges that touch together. Starts and ends come in order, and may reach behind the text.
+/// Ranges in the order of their starts, of two that are so.
+fn in_order(
+    some: impl Iterator<Item = (usize, usize)>,
+    others: &[(usize, usize)],
+) -> impl Iterator<Item = (usize, usize)> {
+    let (mut some, mut others) = (some.peekable(), others.iter().copied().peekable());
+    std::iter::from_fn(move || match (some.peek(), others.peek()) {
+        (Some(one), Some(other)) if other.0 < one.0 => others.next(),
+        (None, _) => others.next(),
+        _ => some.next(),
+    })
+}
+
+/// Puts ranges that touch together. They come in the order of their starts, and may reach behind the text.
 fn join(near: impl Iterator<Item = (usize, usize)>, text_bytes: usize, ranges: &mut Vec<(usize, usize)>) {
     ranges.clear();
     ranges.shrink_to(KEPT_PLACES);
     for (start, end) in near {
         let end = end.min(text_bytes);
         match ranges.last_mut() {
-            Some(last) if start <= last.1 => last.1 = end,
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
             _ => ranges.push((start, end)),
         }
     }

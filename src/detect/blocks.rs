@@ -78,6 +78,20 @@ fn among(lane: u8x16, first: u8, count: u8) -> u8x16 {
     from_first.min(u8x16::splat(count - 1)).simd_eq(from_first)
 }
 
+/// The places of a text that have their bits set, in order.
+pub(super) fn places(blocks: &[u64]) -> impl Iterator<Item = usize> {
+    let (mut at, mut left) = (0, blocks.first().copied().unwrap_or_default());
+    std::iter::from_fn(move || {
+        while left == 0 {
+            at += 1;
+            left = *blocks.get(at)?;
+        }
+        let place = at * BLOCK_BYTES + left.trailing_zeros() as usize;
+        left &= left - 1;
+        Some(place)
+    })
+}
+
 /// Bits of a text, block by block, of which those behind are wanted: each bit moves up by one.
 #[derive(Default)]
 pub(super) struct Behind(u64);
@@ -196,6 +210,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn places_are_those_of_bits() {
+        let found = |blocks: &[u64]| places(blocks).collect::<Vec<_>>();
+        assert_eq!(found(&[]), [0; 0]);
+        assert_eq!(found(&[0, 0]), [0; 0]);
+        assert_eq!(found(&[1 << 63 | 1, 0, 0b110]), [0, 63, 129, 130]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! of each fail, and so do anchors that open too often on ordinary text, and patterns that a text can make slow.
 
 use super::glance::Glance;
-use super::{Scanner, TextScratch, compile, work};
+use super::{Scanner, Scratch, compile, work};
 use crate::model::{Direction, Role};
 use crate::rules::{Catalogue, Rule};
 use std::fmt;
@@ -85,7 +85,7 @@ impl fmt::Display for Failure {
 /// Tests every rule, in the order of ids.
 pub fn check(catalogue: &Catalogue) -> Vec<Failure> {
     let scanner = Scanner::new(catalogue);
-    let mut scratch = TextScratch::default();
+    let mut scratch = Scratch::default();
     let common = common_anchors(&scanner);
     let mut failures = Vec::new();
     for (index, rule) in catalogue.rules().iter().enumerate() {
@@ -116,12 +116,12 @@ pub fn check(catalogue: &Catalogue) -> Vec<Failure> {
 }
 
 /// Whether a rule reports something in a text, said in the first direction and role that it looks at.
-fn reports(scanner: &Scanner, index: usize, rule: &Rule, text: &str, scratch: &mut TextScratch) -> bool {
+fn reports(scanner: &Scanner, index: usize, rule: &Rule, text: &str, scratch: &mut Scratch) -> bool {
     let direction = rule.directions.first().copied().unwrap_or(Direction::Input);
     let usual = if direction == Direction::Input { Role::User } else { Role::Assistant };
     let role = rule.roles.first().copied().unwrap_or(usual);
-    scanner.scan_text(text, compile::applies_bit(direction, role), scratch);
-    scratch.found.iter().any(|hit| usize::from(hit.rule) == index && hit.confidence.is_reported())
+    scanner.scan_text(text, compile::applies_bit(direction, role), &mut scratch.glance, &mut scratch.text);
+    scratch.text.found.iter().any(|hit| usize::from(hit.rule) == index && hit.confidence.is_reported())
 }
 
 /// By rule: its failure, when its anchors are in too many ordinary sentences.

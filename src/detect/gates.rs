@@ -4,6 +4,7 @@
 use super::TextScratch;
 use super::anchors::touch;
 use super::compile::Compiled;
+use super::glance::Glance;
 use crate::rules::Trigger;
 
 pub(super) struct Gates {
@@ -42,7 +43,7 @@ impl Gates {
     }
 
     /// Marks the windows of every rule whose gate opens.
-    pub fn mark(&self, text: &str, applies: u16, rules: &[Compiled], scratch: &mut TextScratch) {
+    pub fn mark(&self, (text, glance): (&str, &Glance), applies: u16, rules: &[Compiled], scratch: &mut TextScratch) {
         for &rule in &self.at_sign {
             let compiled = &rules[usize::from(rule)];
             if compiled.applies & applies != 0 {
@@ -52,7 +53,7 @@ impl Gates {
         for gate in &self.token {
             let compiled = &rules[usize::from(gate.rule)];
             if compiled.applies & applies != 0 {
-                gate.mark(compiled, text, scratch);
+                gate.mark(compiled, (text, glance), scratch);
             }
         }
     }
@@ -70,9 +71,7 @@ fn mark_at_signs(text: &str, rule: u16, compiled: &Compiled, scratch: &mut TextS
 }
 
 impl TokenGate {
-    fn mark(&self, compiled: &Compiled, text: &str, scratch: &mut TextScratch) {
-        let glance = std::mem::take(&mut scratch.glance);
-        let stretches = &glance.stretches;
+    fn mark(&self, compiled: &Compiled, (text, Glance { stretches, .. }): (&str, &Glance), scratch: &mut TextScratch) {
         let places = if self.is_plain { &stretches.plain.places } else { &stretches.token.places };
         for &(start, end) in places.iter().filter(|(start, end)| end - start >= self.bytes_min) {
             let (before, behind) = self.around_bytes;
@@ -80,6 +79,5 @@ impl TokenGate {
             let (start, end) = compiled.narrowed(text.as_bytes(), window, (start, end));
             touch(self.rule, scratch).add_window(start, end);
         }
-        scratch.glance = glance;
     }
 }

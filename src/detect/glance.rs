@@ -16,10 +16,13 @@ pub(super) struct Glance {
     pub stretches: Stretches,
     /// By block: a bit for each digit.
     pub digits: Vec<u64>,
+    /// By block: a bit for each line break.
+    pub line_breaks: Vec<u64>,
     pub signs: Signs,
 }
 
 impl Glance {
+    #[cfg(test)]
     pub fn of(text: &str) -> Glance {
         let mut glance = Glance::default();
         glance.look(text);
@@ -29,10 +32,12 @@ impl Glance {
     /// Looks at another text.
     pub fn look(&mut self, text: &str) {
         let text = text.as_bytes();
-        let Glance { stretches, digits, signs } = self;
+        let Glance { stretches, digits, line_breaks, signs } = self;
         stretches.clear();
-        digits.clear();
-        digits.shrink_to(KEPT_BLOCKS);
+        for bits in [&mut *digits, line_breaks] {
+            bits.clear();
+            bits.shrink_to(KEPT_BLOCKS);
+        }
         let (mut tokens, mut plains) = (LongRuns::of(TOKEN_MIN_BYTES), LongRuns::of(TOKEN_MIN_BYTES));
         let mut finder = signs::Finder::default();
         for at in (0..text.len()).step_by(BLOCK_BYTES) {
@@ -41,7 +46,8 @@ impl Glance {
             plains.add(at, plain, |start, end| stretches.plain.push(start, end));
             tokens.add(at, plain | block.signs_of_tokens(), |start, end| stretches.token.push(start, end));
             digits.push(block.digits());
-            finder.add(block, plain);
+            line_breaks.push(block.any_of(b"\n"));
+            finder.add(block, plain, line_breaks[line_breaks.len() - 1]);
         }
         plains.end(text.len(), |start, end| stretches.plain.push(start, end));
         tokens.end(text.len(), |start, end| stretches.token.push(start, end));

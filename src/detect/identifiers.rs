@@ -36,7 +36,7 @@ impl Scanner {
             line.push_str(identifier);
             line.push(END);
         }
-        self.scan_text(&line, IDENTIFIERS, &mut scratch.text);
+        self.scan_text(&line, IDENTIFIERS, &mut scratch.glance, &mut scratch.text);
         let secrets: Vec<Secret> = scratch
             .text
             .found

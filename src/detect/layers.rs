@@ -20,6 +20,7 @@ pub(super) mod spread;
 pub(super) mod tests;
 
 use super::compile::Compiled;
+use super::glance::Glance;
 use super::settle::Found;
 use super::{normalise, settle, validate};
 use crate::limits;
@@ -29,7 +30,7 @@ use crate::rules::{Rule, Trigger};
 use map::Derived;
 use regex_syntax::hir::{Hir, HirKind};
 use regions::Regions;
-use runs::{Decoded, Run};
+use runs::{Decoded, RUN_MIN_BYTES, Run};
 use signs::Signs;
 use spread::Wrap;
 use std::ops::Range;
@@ -124,8 +125,8 @@ fn group(hir: &Hir, wanted: usize) -> Option<&Hir> {
     }
 }
 
-/// How a text is looked at: finds its hits, where literals begin that it also appends to the marks, and signs.
-pub(super) type Look<'l> = &'l mut dyn FnMut(&str, &mut Vec<Found>, &mut Vec<Mark>) -> Signs;
+/// How a text is looked at: glances at it, finds its hits, and where literals begin that it also appends to the marks.
+pub(super) type Look<'l> = &'l mut dyn FnMut(&str, &mut Glance, &mut Vec<Found>, &mut Vec<Mark>);
 
 /// Memory that is used again and again.
 #[derive(Default)]
@@ -145,6 +146,7 @@ struct Level {
     regions: Regions,
     derived: Derived,
     decoded: Decoded,
+    glance: Glance,
     marks: Vec<Mark>,
 }
 
@@ -167,18 +169,18 @@ impl Buffers {
     }
 }
 
-/// Adds to the hits of a text what it hides. Signs and marks are those of the text itself.
+/// Adds to the hits of a text what it hides. Glance and marks are those of the text itself.
 pub(super) fn see_through(
     rules: &[Compiled],
     text: &str,
-    (signs, marks): (Signs, &[Mark]),
+    (glance, marks): (&Glance, &[Mark]),
     found: &mut Vec<Found>,
     (buffers, budget): (&mut Buffers, &mut Budget),
     look: Look<'_>,
 ) {
     buffers.under.clear();
     buffers.values.clear();
-    if signs == Signs::default() && marks.is_empty() {
+    if glance.signs == Signs::default() && marks.is_empty() {
         return;
     }
     let own_bytes = text.len().saturating_mul(limits::LAYERED_BYTES_PER_BYTE);
@@ -186,7 +188,7 @@ pub(super) fn see_through(
     let left = own_bytes + budget.shared_bytes;
     let mut walk =
         Walk { rules, look, found: scratch, under, values, bytes: left, texts: limits::LAYERED_TEXTS_PER_PART };
-    walk.explore(text, signs, marks, None, levels);
+    walk.explore(text, glance, marks, None, levels);
     budget.shared_bytes = budget.shared_bytes.min(walk.bytes);
     if !under.is_empty() {
         merge(found, under);
@@ -259,13 +261,13 @@ enum Way {
 
 impl Way {
     /// Notes what there is to undo.
-    fn find(self, text: &str, signs: Signs, marks: &[Mark], regions: &mut Regions) {
+    fn find(self, text: &str, Glance { signs, line_breaks, .. }: &Glance, marks: &[Mark], regions: &mut Regions) {
         match self {
             Way::Characters if signs.high => normalise::find(text, regions),
             Way::Escapes if signs.escape => escapes::find(text, regions),
             Way::Joined if signs.joint => spread::find_joined(text, regions),
             Way::Spaced if signs.spaced => spread::find_spaced(text, regions),
-            Way::Wrapped(wrap) if signs.line_break => spread::find_wrapped(text, marks, wrap, regions),
+            Way::Wrapped(wrap) if signs.line_break => spread::find_wrapped(text, line_breaks, marks, wrap, regions),
             Way::Turned => spread::find_turned(marks, regions),
             _ => {}
         }
@@ -285,13 +287,20 @@ impl Way {
 
 impl Walk<'_> {
     /// Makes every text of a text, and of these further ones, as deep as there are levels.
-    fn explore(&mut self, text: &str, signs: Signs, marks: &[Mark], above: Option<&Above<'_>>, levels: &mut [Level]) {
+    fn explore(
+        &mut self,
+        text: &str,
+        glance: &Glance,
+        marks: &[Mark],
+        above: Option<&Above<'_>>,
+        levels: &mut [Level],
+    ) {
         let Some((level, deeper)) = levels.split_first_mut() else { return };
         // What the text above had as it is was undone there.
         let is_new = |range: Range<usize>| above.is_none_or(|above| above.derived.changed(range));
         for way in WAYS {
             level.regions.clear();
-            way.find(text, signs, marks, &mut level.regions);
+            way.find(text, glance, marks, &mut level.regions);
             level.regions.of(text);
             let mut index = 0;
             while let Some(region) = level.regions.get(index) {
@@ -303,14 +312,14 @@ impl Walk<'_> {
                 }
             }
         }
-        if signs.run {
-            self.runs(text, is_new, level, above, deeper);
+        if glance.signs.run {
+            self.runs((text, glance), is_new, level, above, deeper);
         }
     }
 
     fn runs(
         &mut self,
-        text: &str,
+        (text, glance): (&str, &Glance),
         is_new: impl Fn(Range<usize>) -> bool,
         level: &mut Level,
         above: Option<&Above<'_>>,
@@ -319,9 +328,9 @@ impl Walk<'_> {
         let bytes = text.as_bytes();
         let mut decoded = std::mem::take(&mut level.decoded);
         let mut at = 0;
-        while let Some(run) = runs::next(bytes, at) {
-            if !is_new(run.clone()) {
-                at = run.end;
+        for &(start, end) in &glance.stretches.token.places {
+            let run = start.max(at)..end;
+            if run.len() < RUN_MIN_BYTES || !is_new(run.clone()) {
                 continue;
             }
             at = runs::decode(bytes, run, self.bytes, &mut decoded, |made, Run { range, layer, within }| {
@@ -342,11 +351,11 @@ impl Walk<'_> {
         self.texts -= 1;
         self.found.clear();
         level.marks.clear();
-        let signs = (self.look)(text, self.found, &mut level.marks);
+        (self.look)(text, &mut level.glance, self.found, &mut level.marks);
         let above = Above { derived: &level.derived, above };
         self.tell(text, &above);
         if !deeper.is_empty() {
-            self.explore(text, signs, &level.marks, Some(&above), deeper);
+            self.explore(text, &level.glance, &level.marks, Some(&above), deeper);
         }
     }
 

@@ -4,6 +4,7 @@
 //!
 //! Patterns are built by another front of the regex library than the scanner's. No command of weir comes here.
 
+use super::glance::Glance;
 use super::settle::{self, Found};
 use super::{Scanner, compile, confirm, layers};
 use crate::model::{Hits, Interaction};
@@ -79,15 +80,15 @@ impl<'s> Naive<'s> {
         applies: u16,
         (buffers, budget): &mut (layers::Buffers, layers::Budget),
     ) -> Vec<Found> {
-        let mut found = self.scan_text(text, applies);
         let (rules, anchors) = (&self.scanner.rules, &self.scanner.anchors);
-        let mut marks = Vec::new();
-        let signs = anchors.marks(text, applies, rules, &mut marks);
-        let mut look = |text: &str, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
+        let mut look = |text: &str, glance: &mut Glance, found: &mut Vec<Found>, marks: &mut Vec<layers::Mark>| {
             found.append(&mut self.scan_text(text, applies));
-            anchors.marks(text, applies, rules, marks)
+            glance.look(text);
+            anchors.marks((text, glance), applies, rules, marks);
         };
-        layers::see_through(rules, text, (signs, &marks), &mut found, (buffers, budget), &mut look);
+        let (mut glance, mut found, mut marks) = (Glance::default(), Vec::new(), Vec::new());
+        look(text, &mut glance, &mut found, &mut marks);
+        layers::see_through(rules, text, (&glance, &marks), &mut found, (buffers, budget), &mut look);
         found
     }
 

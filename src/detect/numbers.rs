@@ -11,6 +11,7 @@
 use super::anchors::touch;
 use super::blocks::{BLOCK_BYTES, Block};
 use super::compile::Compiled;
+use super::glance::Glance;
 use super::prefixes::{Long, Pair, Prefixes};
 use super::sieve::Sieve;
 use super::words::{NearWords, Words, needs_word};
@@ -49,9 +50,14 @@ impl Numbers {
     }
 
     /// Marks the windows of every rule that may have a match, when the digits of a text and the words near them are known.
-    pub fn mark(&self, text: &str, applies: u16, (rules, words): (&[Compiled], &Words), scratch: &mut TextScratch) {
-        let (glance, found) = (std::mem::take(&mut scratch.glance), std::mem::take(&mut scratch.words));
-        let digits = &glance.digits[..];
+    pub fn mark(
+        &self,
+        (text, Glance { digits, .. }): (&str, &Glance),
+        applies: u16,
+        (rules, words): (&[Compiled], &Words),
+        scratch: &mut TextScratch,
+    ) {
+        let found = std::mem::take(&mut scratch.words);
         if digits.iter().any(|&digits| digits != 0) {
             let mut caches = std::mem::take(&mut scratch.sieves);
             let rule_of =
@@ -79,7 +85,7 @@ impl Numbers {
             }
             scratch.sieves = caches;
         }
-        (scratch.glance, scratch.words) = (glance, found);
+        scratch.words = found;
     }
 }
 
@@ -281,7 +287,6 @@ fn first_digit(hir: &Hir) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::glance::Glance;
     use super::*;
 
     #[test]

@@ -22,7 +22,7 @@ const USER: (Direction, Role) = (Direction::Input, Role::User);
 const ANSWER: (Direction, Role) = (Direction::Output, Role::Assistant);
 
 fn scan_text(scanner: &Scanner, (direction, role): (Direction, Role), text: &str, scratch: &mut Scratch) -> Vec<Found> {
-    scanner.scan_text(text, compile::applies_bit(direction, role), &mut scratch.text);
+    scanner.scan_text(text, compile::applies_bit(direction, role), &mut scratch.glance, &mut scratch.text);
     scratch.text.found.clone()
 }
 

@@ -42,9 +42,9 @@ pub(in crate::detect) struct Finder {
 }
 
 impl Finder {
-    /// Adds a block, of which the letters and digits are known.
+    /// Adds a block, of which the letters and digits and the line breaks are known.
     #[inline(always)]
-    pub fn add(&mut self, block: Block, plain: u64) {
+    pub fn add(&mut self, block: Block, plain: u64, line_breaks: u64) {
         let name = self.name.next(plain);
         let single = name & !self.before.next(name) & !plain;
         let [first, second, third] = &mut self.single;
@@ -52,7 +52,7 @@ impl Finder {
         let near = two_before | third.next(two_before);
         self.signs.spaced |= (single & near).count_ones() >= SPACED_MIN;
         self.signs.high |= block.high() != 0;
-        self.signs.line_break |= block.any_of(b"\n") != 0;
+        self.signs.line_break |= line_breaks != 0;
         // In a text that has them a quote or a backslash is everywhere.
         if !(self.signs.escape && self.signs.joint) {
             let openers = block.any_of(b"%&\\=\"'`");

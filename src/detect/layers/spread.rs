@@ -1,6 +1,7 @@
 //! Values that are spread out or cut: a blank between all characters, string literals put together, lines that are
 //! wrapped. And letters that are turned by thirteen, which like wrapped lines show only where something known begins.
 
+use super::super::blocks;
 use super::Mark;
 use super::map::Derived;
 use super::regions::Regions;
@@ -180,7 +181,7 @@ pub(in crate::detect) enum Wrap {
 }
 
 /// Notes the line breaks within known tokens or behind known wording, and those between groups of digits.
-pub(super) fn find_wrapped(text: &str, marks: &[Mark], wrap: Wrap, regions: &mut Regions) {
+pub(super) fn find_wrapped(text: &str, line_breaks: &[u64], marks: &[Mark], wrap: Wrap, regions: &mut Regions) {
     let bytes = text.as_bytes();
     // Marks may stand close together; what was looked at once is not looked at again.
     let mut seen = 0;
@@ -205,8 +206,7 @@ pub(super) fn find_wrapped(text: &str, marks: &[Mark], wrap: Wrap, regions: &mut
         let of_group = |byte: u8| {
             byte.is_ascii_digit() || byte.is_ascii_uppercase() || byte.is_ascii_whitespace() || byte == b'\\'
         };
-        for at in memchr::memchr_iter(b'\n', bytes).filter(|at| at.checked_sub(1).is_some_and(|at| of_group(bytes[at])))
-        {
+        for at in blocks::places(line_breaks).filter(|at| at.checked_sub(1).is_some_and(|at| of_group(bytes[at]))) {
             if let Some(gap) = gap(bytes, at, wrap).filter(|gap| between_groups(bytes, gap)) {
                 regions.sign(gap);
             }
@@ -232,8 +232,8 @@ fn token_end(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// What stands, without a blank in it, before each line break within which a token may go on.
-pub(in crate::detect) fn before_wraps(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    memchr::memchr_iter(b'\n', bytes).filter_map(move |at| gap(bytes, at, Wrap::Token)).map(move |gap| {
+pub(in crate::detect) fn before_wraps(bytes: &[u8], line_breaks: &[u64]) -> impl Iterator<Item = (usize, usize)> {
+    blocks::places(line_breaks).filter_map(move |at| gap(bytes, at, Wrap::Token)).map(move |gap| {
         let from = gap.start.saturating_sub(WRAPPED_WITHIN_BYTES);
         let start = bytes[from..gap.start].iter().rposition(u8::is_ascii_whitespace).map_or(from, |at| from + at + 1);
         (start, gap.start)
@@ -321,6 +321,7 @@ pub(in crate::detect) fn turned(character: char) -> char {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::glance::Glance;
     use super::*;
 
     fn undone(
@@ -380,7 +381,8 @@ mod tests {
             (Wrap::Words, "DE35 7183 0640\n7620 2300 96", "DE35 7183 0640 7620 2300 96"),
         ];
         for (wrap, text, expected) in table {
-            let find = |text: &str, regions: &mut Regions| find_wrapped(text, &mark(wrap), wrap, regions);
+            let line_breaks = Glance::of(text).line_breaks;
+            let find = |text: &str, regions: &mut Regions| find_wrapped(text, &line_breaks, &mark(wrap), wrap, regions);
             assert_eq!(undone(text, find, |text, region, derived| undo_wrapped(text, region, wrap, derived)), expected);
         }
     }

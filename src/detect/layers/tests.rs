@@ -304,14 +304,15 @@ fn whatever_hides_a_value_is_seen_through() {
 fn made(scanner: &Scanner, text: &str) -> (usize, usize) {
     let (mut bytes, mut texts) = (0, 0);
     let user = compile::applies_bit(Direction::Input, Role::User);
-    let mut marks = Vec::new();
-    let signs = scanner.anchors.marks(text, user, &scanner.rules, &mut marks);
-    let mut look = |text: &str, _: &mut Vec<Found>, marks: &mut Vec<Mark>| {
+    let (glance, mut marks) = (Glance::of(text), Vec::new());
+    scanner.anchors.marks((text, &glance), user, &scanner.rules, &mut marks);
+    let mut look = |text: &str, glance: &mut Glance, _: &mut Vec<Found>, marks: &mut Vec<Mark>| {
         (bytes, texts) = (bytes + text.len(), texts + 1);
-        scanner.anchors.marks(text, user, &scanner.rules, marks)
+        glance.look(text);
+        scanner.anchors.marks((text, glance), user, &scanner.rules, marks);
     };
     let mut buffers = (Buffers::default(), Budget::of_interaction());
-    see_through(&scanner.rules, text, (signs, &marks), &mut Vec::new(), (&mut buffers.0, &mut buffers.1), &mut look);
+    see_through(&scanner.rules, text, (&glance, &marks), &mut Vec::new(), (&mut buffers.0, &mut buffers.1), &mut look);
     (bytes, texts)
 }
 
@@ -452,7 +453,7 @@ fn looking_through_costs_little() {
     let (mut plain, mut through) = (Vec::new(), Vec::new());
     for _ in 0..9 {
         let begun = std::time::Instant::now();
-        texts.iter().for_each(|text| scanner.scan_text(text, user, &mut scratch.text));
+        texts.iter().for_each(|text| scanner.scan_text(text, user, &mut scratch.glance, &mut scratch.text));
         plain.push(begun.elapsed());
         let begun = std::time::Instant::now();
         for text in &texts {
