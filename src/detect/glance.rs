@@ -16,6 +16,8 @@ pub(super) struct Glance {
     pub stretches: Stretches,
     /// By block: a bit for each digit.
     pub digits: Vec<u64>,
+    /// By block: a bit for each byte of ASCII words, as `\b` has it.
+    pub words: Vec<u64>,
     /// By block: a bit for each line break.
     pub line_breaks: Vec<u64>,
     pub signs: Signs,
@@ -32,9 +34,9 @@ impl Glance {
     /// Looks at another text.
     pub fn look(&mut self, text: &str) {
         let text = text.as_bytes();
-        let Glance { stretches, digits, line_breaks, signs } = self;
+        let Glance { stretches, digits, words, line_breaks, signs } = self;
         stretches.clear();
-        for bits in [&mut *digits, line_breaks] {
+        for bits in [&mut *digits, words, line_breaks] {
             bits.clear();
             bits.shrink_to(KEPT_BLOCKS);
         }
@@ -46,6 +48,7 @@ impl Glance {
             plains.add(at, plain, |start, end| stretches.plain.push(start, end));
             tokens.add(at, plain | block.signs_of_tokens(), |start, end| stretches.token.push(start, end));
             digits.push(block.digits());
+            words.push(plain | block.any_of(b"_"));
             line_breaks.push(block.any_of(b"\n"));
             finder.add(block, plain, line_breaks[line_breaks.len() - 1]);
         }

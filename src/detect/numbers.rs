@@ -52,17 +52,17 @@ impl Numbers {
     /// Marks the windows of every rule that may have a match, when the digits of a text and the words near them are known.
     pub fn mark(
         &self,
-        (text, Glance { digits, .. }): (&str, &Glance),
+        (text, glance): (&str, &Glance),
         applies: u16,
         (rules, words): (&[Compiled], &Words),
         scratch: &mut TextScratch,
     ) {
         let found = std::mem::take(&mut scratch.words);
-        if digits.iter().any(|&digits| digits != 0) {
+        if glance.digits.iter().any(|&digits| digits != 0) {
             let mut caches = std::mem::take(&mut scratch.sieves);
             let rule_of =
                 |rule: u16| Some(&rules[usize::from(rule)]).filter(|compiled| compiled.applies & applies != 0);
-            self.alone.each(text, 0..text.len(), digits, &mut caches.alone, |rule, range| {
+            self.alone.each(text, 0..text.len(), glance, &mut caches.alone, |rule, range| {
                 if rule_of(rule).is_some() {
                     touch(rule, scratch).add_window(range.start, range.end);
                 }
@@ -71,7 +71,7 @@ impl Numbers {
             let is_short = text.len() <= context::ALONE_MAX_BYTES;
             let mut near = NearWords::of(words, &found);
             let mut look = |within: Range<usize>| {
-                self.worded.each(text, within, digits, &mut caches.worded, |rule, range| {
+                self.worded.each(text, within, glance, &mut caches.worded, |rule, range| {
                     let Some(compiled) = rule_of(rule) else { return };
                     if is_short && compiled.rule.alone.is_some() || near.has(rule, range.clone()) {
                         touch(rule, scratch).add_window(range.start, range.end);
@@ -105,7 +105,7 @@ impl Group {
         &self,
         text: &str,
         within: Range<usize>,
-        digits: &[u64],
+        glance: &Glance,
         cache: &mut Option<sieve::Cache>,
         mut found: impl FnMut(u16, Range<usize>),
     ) {
@@ -113,7 +113,7 @@ impl Group {
             return self.rules.iter().for_each(|&rule| found(rule, 0..text.len()));
         };
         let cache = cache.get_or_insert_with(|| sieve.cache());
-        self.begins.each(text.as_bytes(), within, digits, |start| {
+        self.begins.each(text.as_bytes(), within, glance, |start| {
             sieve.each_end(text, start, cache, |pattern, end| found(self.rules[pattern], start..end));
         });
     }
@@ -155,7 +155,8 @@ impl Begins {
     }
 
     /// Calls a function with each place of a range where a match may begin, in order.
-    fn each(&self, text: &[u8], within: Range<usize>, digits: &[u64], mut found: impl FnMut(usize)) {
+    fn each(&self, text: &[u8], within: Range<usize>, glance: &Glance, mut found: impl FnMut(usize)) {
+        let Glance { digits, words, .. } = glance;
         let mut block = within.start / BLOCK_BYTES;
         let mut with_digits =
             (block..).zip(&digits[block..]).filter(|(_, digits)| **digits != 0).map(|(block, _)| block);
@@ -166,7 +167,8 @@ impl Begins {
             if at >= within.end {
                 return;
             }
-            let starts = self.starts(text, at) & bits_within(&within, at);
+            let is_behind_word = block.checked_sub(1).is_some_and(|before| words[before] >> (BLOCK_BYTES - 1) == 1);
+            let starts = self.starts(text, at, (words[block], is_behind_word)) & bits_within(&within, at);
             let near = near_digits(digits[block], digits.get(block + 1).copied().unwrap_or_default());
             let far = self.far_pairs.among(text, at, starts & !near);
             let mut begun = self.prefixes.among(text, at, starts & near | far);
@@ -183,10 +185,8 @@ impl Begins {
 
     /// Where in the block at a place a match may begin, by its first byte and that before.
     #[inline(always)]
-    fn starts(&self, text: &[u8], at: usize) -> u64 {
+    fn starts(&self, text: &[u8], at: usize, (words, is_behind_word): (u64, bool)) -> u64 {
         let block = Block::at(text, at);
-        let words = block.plain() | block.any_of(b"_");
-        let is_behind_word = at.checked_sub(1).is_some_and(|before| is_word(text[before]));
         let begins = if self.within_words { words } else { words & !(words << 1 | u64::from(is_behind_word)) };
         let high = if self.has_high { block.high() } else { 0 };
         begins | block.any_of(&self.others) | high
@@ -310,7 +310,7 @@ mod tests {
             let begins = Begins::of(&[&hir]);
             let found = |within: Range<usize>| {
                 let mut found = Vec::new();
-                begins.each(text.as_bytes(), within, &glance.digits, |at| found.push(at));
+                begins.each(text.as_bytes(), within, &glance, |at| found.push(at));
                 found
             };
             assert_eq!(found(0..text.len()), expected, "{pattern}");
