@@ -121,7 +121,11 @@ pub(super) fn is_alone(text: &str, (start, end): (usize, usize)) -> bool {
         let (its_letters, its_digits) = letters_and_digits(value);
         item.chars().all(ends) || its_letters == letters && its_digits.abs_diff(digits) <= LIKE_DIGITS
     };
-    tail.chars().all(ends) && is_label(head) && before.iter().chain(&after).all(is_like)
+    // Of digits alone what follows a blank may be a group of the same number.
+    let is_next = |item: &str| letters > 0 && is_like(&item);
+    let ends_there = tail.chars().all(ends) || tail.starts_with(' ') && is_next(tail);
+    let begins_there = is_label(head) || text[..start].ends_with(' ') && is_next(head);
+    begins_there && ends_there && before.iter().chain(&after).all(is_like)
 }
 
 /// A text at the joints of lists; at least one item.
@@ -212,6 +216,11 @@ mod tests {
             ("1234 and 5678", true),
             ("[\"56789\", \"1234\"]", true),
             ("first: 1234, second: 56789", true),
+            ("AB1234 CD5678", true),
+            ("CD 5678 AB1234", true),
+            ("1234 5678", false),
+            ("AB1234 CD5678 is what I paid", false),
+            ("see CD 5678 AB1234", false),
             ("1234, 5678 is what I paid", false),
             ("1234, abcd", false),
             ("1234 is what I paid", false),
@@ -220,8 +229,9 @@ mod tests {
             ("this is a label of very many words: 1234", false),
         ];
         for (text, expected) in table {
-            let start = text.find("1234").unwrap();
-            assert_eq!(is_alone(text, (start, start + 4)), expected, "{text}");
+            let end = text.find("1234").unwrap() + 4;
+            let start = text[..end - 4].trim_end_matches("AB").len();
+            assert_eq!(is_alone(text, (start, end)), expected, "{text}");
         }
         assert!(!is_alone(&format!("1234{}", " ".repeat(ALONE_MAX_BYTES)), (0, 4)));
     }

@@ -283,9 +283,12 @@ pub(super) fn se_personnummer(value: &str) -> bool {
     is_yymmdd(&date) && luhn(&number)
 }
 
-/// Organisationsnummer of Sweden (Bolagsverket): the third digit is at least 2, so that it is no date; Luhn.
+/// Organisationsnummer of Sweden (Bolagsverket): the third digit is at least 2, so that it is no date; Luhn. Those of the
+/// state, the municipalities and the church, which begin with 2, are of a few short series: 202100, 212000, 252010 and so on.
 pub(super) fn se_orgnummer(value: &str) -> bool {
-    digits::<10>(value).is_some_and(|number| number[2] >= 2 && number[0] != 0 && number[0] != 4 && luhn(&number))
+    let Some(digits) = digits::<10>(value) else { return false };
+    let is_public = digits[3] <= 1 && number(&digits[4..6]) <= 10;
+    digits[2] >= 2 && !matches!(digits[0], 0 | 4) && (digits[0] != 2 || is_public) && luhn(&digits)
 }
 
 /// Fødselsnummer and D-nummer of Norway (Skatteetaten): a date (days of D numbers raised by 40), two remainders by 11.

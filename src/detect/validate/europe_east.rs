@@ -36,16 +36,20 @@ pub(super) fn pl_id_card(value: &str) -> bool {
     text.iter().zip(weights).map(|(&byte, weight)| value_of(byte) * weight).sum::<u32>().is_multiple_of(10)
 }
 
-/// Rodné číslo of Czechia and Slovakia: a date (months of women raised by 50, later ones by 20 more), a multiple of 11
-/// since 1954.
+/// Rodné číslo of Czechia and Slovakia (act 133/2000, § 13): a date (months of women raised by 50, since 2004 any by 20
+/// more), and a multiple of 11. It has ten digits since 1954, so that no year is of two centuries.
 pub(super) fn cz_rodne_cislo(value: &str) -> bool {
     let Some(digits) = digits::<10>(value) else { return false };
+    let year = number(&digits[..2]);
+    let year = year + if year < 54 { 2000 } else { 1900 };
     let month = number(&digits[2..4]) % 50;
-    let month = if month > 20 { month - 20 } else { month };
+    let month = if year >= 2004 && month > 20 { month - 20 } else { month };
     let checked = number(&digits).is_multiple_of(11) || number(&digits[..9]) % 11 == 10 && digits[9] == 0;
-    let year = 1900 + number(&digits[..2]) + if digits[0] < 5 { 100 } else { 0 };
-    is_date(year, month, number(&digits[4..6])) && checked
+    year < CZ_BORN_BEFORE && is_date(year, month, number(&digits[4..6])) && checked
 }
+
+/// Nobody is born so late for years to come.
+const CZ_BORN_BEFORE: u64 = 2040;
 
 /// IČO of Czechia and Slovakia: weights 8 to 2, a remainder by 11.
 pub(super) fn cz_ico(value: &str) -> bool {
