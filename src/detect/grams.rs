@@ -322,6 +322,17 @@ mod tests {
     }
 
     #[test]
+    fn places_are_hashed_together_as_one_by_one() {
+        let bytes: [u8; LANES_BYTES] = std::array::from_fn(|at| (at as u8).wrapping_mul(151) ^ 0x5a);
+        let mut slots = Default::default();
+        slots_of(&bytes, &mut slots);
+        for place in 0..LANES {
+            let gram = folded(&bytes[place..]);
+            assert_eq!(usize::from(slots[place % 2][place / 2]), hash(gram) * KINDS + kind(gram), "{place}");
+        }
+    }
+
+    #[test]
     fn literals_of_every_length_are_found_in_any_case() {
         let literals = ["a", "kt", "key", "apikey", "api_key", "é", "straße", "key ", "tok"];
         let grams = of(literals);

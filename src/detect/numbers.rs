@@ -290,6 +290,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn digits_are_near_within_their_bytes() {
+        for (digit, place) in (0..2 * BLOCK_BYTES).flat_map(|digit| (0..BLOCK_BYTES).map(move |place| (digit, place))) {
+            let bits = 1u128 << digit;
+            let is_near = near_digits(bits as u64, (bits >> BLOCK_BYTES) as u64) >> place & 1 == 1;
+            assert_eq!(is_near, (place..place + NEAR_BYTES).contains(&digit), "{digit} {place}");
+        }
+    }
+
+    #[test]
     fn matches_begin_where_the_pattern_may() {
         let far = "a".repeat(70) + "1       ";
         let table: &[(&str, &str, &[usize])] = &[
@@ -301,6 +310,8 @@ mod tests {
             (r"(?:no|nr)\.? [0-9]", "no. 1 no      ", &[0]),
             (r"\b[a-f]{70}[0-9]", &far, &[0]),
             (r"\b[a-f]{5}[0-9]", &far, &[]),
+            // Some have no digit near, but a letter that few words begin with.
+            (r"\bkey [0-9]|\bqu[a-z]{7}[0-9]", "quite a quagmires7 key 1    ", &[8, 19, 23]),
             // Of the last bytes too little is known.
             (r"\b[0-9]{3}\b", "1 23", &[0, 2]),
         ];

@@ -186,9 +186,21 @@ fn of_class<K: Kinds>(class: &Class, prefixes: &[Prefix]) -> Vec<Prefix> {
 mod tests {
     use super::*;
 
+    fn parse(pattern: &str) -> Hir {
+        regex_syntax::ParserBuilder::new().unicode(true).build().parse(pattern).unwrap()
+    }
+
+    #[test]
+    fn pairs_are_told_apart_as_they_are() {
+        let pairs = Prefixes::<Pair>::of(&[&parse(r"\b(?:lat|[a-f][0-9a-f]|é.)")]);
+        let begun = |text: &str| pairs.among(text.as_bytes(), 0, u64::MAX >> (64 - text.len()));
+        // Of the last byte too little is known.
+        assert_eq!(begun("late be x"), 0b1_0010_0001);
+        assert_eq!(begun("Lé lo"), 0b10_0010);
+    }
+
     #[test]
     fn matches_begin_with_their_prefixes() {
-        let parse = |pattern: &str| regex_syntax::ParserBuilder::new().unicode(true).build().parse(pattern).unwrap();
         let table: &[(&str, &[&str], &[&str])] = &[
             (r"[0-9]{3}-[0-9]{2}", &["123-45", "123-4", "1"], &["12-345", "a23-45", "123 45"]),
             (r"[0-9]{2,3}[ -]?[A-Z]{2}", &["12ABxx", "123 AB", "12-GHI"], &["1234AB", "12--AB"]),
@@ -198,6 +210,8 @@ mod tests {
             (r"(?:[0-9]?){2}", &["xxxxxx", "12xxxx"], &[]),
         ];
         for (pattern, begin, others) in table {
+            let pairs = Prefixes::<Pair>::of(&[&parse(pattern)]);
+            assert!(begin.iter().all(|text| pairs.may_begin(text.as_bytes(), 0)), "{pattern}");
             let prefixes = Prefixes::<Long>::of(&[&parse(pattern)]);
             for (texts, expected) in [(begin, true), (others, false)] {
                 for text in *texts {
