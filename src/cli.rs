@@ -235,8 +235,11 @@ fn report(error: &anyhow::Error, out: &mut impl Write) -> Exit {
         return written(writeln!(out, "{problems}"), Exit::Usage);
     }
     let mut text = format!("error: {error}");
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("\n  because: {cause}"));
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some say themselves why.
+        if !text.ends_with(&cause) {
+            text.push_str(&format!("\n  because: {cause}"));
+        }
     }
     let exit = if error.chain().any(is_usage) { Exit::Usage } else { Exit::Failed };
     written(writeln!(out, "{text}"), exit)
@@ -314,8 +317,13 @@ mod tests {
         let error = Err::<(), _>(Usage("no file".to_owned())).context("cannot scan").unwrap_err();
         assert_eq!(report(&error, &mut out), Exit::Usage);
         assert_eq!(report(&anyhow::anyhow!("down"), &mut out), Exit::Failed);
+        let told = anyhow::anyhow!("no place").context("not written: no place");
+        assert_eq!(report(&told, &mut out), Exit::Failed);
         let pipe = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(report(&pipe, &mut out), Exit::Done);
-        assert_eq!(String::from_utf8(out).unwrap(), "error: cannot scan\n  because: no file\nerror: down\n");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "error: cannot scan\n  because: no file\nerror: down\nerror: not written: no place\n"
+        );
     }
 }

@@ -15,7 +15,6 @@ use crate::model::{ContentState, Event, Interaction, Layers, Position, Severity,
 use crate::policy::Policy;
 use crate::rules::Catalogue;
 use crate::score::{State, score};
-use anyhow::Context as _;
 use bumpalo::Bump;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -30,7 +29,7 @@ const KCAT_REST_BYTES: usize = 2 << 20;
 
 const HELP: &str = "\
 Exit status: 3 with --fail-on when something so severe was found; 1 when nothing could be read, and with --fail-on when
-anything could not; else 0, whatever was found.";
+anything could not or nothing was there; else 0, whatever was found.";
 
 /// Finds what the stream would find, in files or stdin.
 #[derive(clap::Args, Debug)]
@@ -51,8 +50,7 @@ pub struct Args {
     #[arg(long)]
     all: bool,
     /// Exits with status 3 when something at least this severe was found (a name or a number from 1 to 6) that the policy
-    /// does not suppress, and with 1
-    /// when something could not be read.
+    /// does not suppress, and with 1 when something could not be read.
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
     /// Files to read; `-` or none: stdin.
@@ -125,19 +123,23 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         if path == Path::new("-") {
             scan.input("stdin", BufReader::new(std::io::stdin().lock()))?;
         } else {
-            let file = std::fs::File::open(path).with_context(|| format!("opening {}", path.display()))?;
-            scan.input(&path.display().to_string(), BufReader::new(file))?;
+            let name = path.display().to_string();
+            match std::fs::File::open(path) {
+                Ok(file) => scan.input(&name, BufReader::new(file))?,
+                Err(error) => scan.unreadable(&name, error),
+            }
         }
     }
     scan.out.flush()?;
     scan.tally.tell();
-    let Tally { interactions, rejects, worst, .. } = scan.tally;
+    let Tally { interactions, rejects, inputs_unread, worst, .. } = scan.tally;
+    let all_read = rejects == 0 && inputs_unread == 0;
     Ok(match args.fail_on {
         Some(least) if worst.is_some_and(|worst| worst >= least) => Exit::Found,
-        // A gate must not open for what nobody could read.
-        Some(_) if rejects > 0 => Exit::Failed,
+        // A gate must not open for what nobody could read, nor for nothing: what should have come is missing.
+        Some(_) if !all_read || interactions == 0 => Exit::Failed,
         // Nor is a scan done that could read nothing at all.
-        None if rejects > 0 && interactions == 0 => Exit::Failed,
+        None if !all_read && interactions == 0 => Exit::Failed,
         _ => Exit::Done,
     })
 }
@@ -152,6 +154,8 @@ struct Tally {
     /// Findings that the policy suppresses.
     suppressed: u64,
     rejects: u64,
+    /// Files that could not be opened or read to their end.
+    inputs_unread: u64,
     worst: Option<Severity>,
     /// Interactions with warnings, and those of each warning, in the order of [`Warning::ALL`].
     warned: u64,
@@ -170,7 +174,7 @@ impl Tally {
 
     /// Says on stderr how it went.
     fn tell(&self) {
-        let Tally { interactions, unread, findings, below, rejects, warned, texts, .. } = self;
+        let Tally { interactions, unread, findings, below, rejects, inputs_unread, warned, texts, .. } = self;
         eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
         if self.suppressed > 0 {
             eprintln!("{} of the findings are suppressed by the policy", self.suppressed);
@@ -182,6 +186,9 @@ impl Tally {
             let counts = self.warnings.iter().zip(Warning::ALL).filter(|(count, _)| **count > 0);
             let counts: Vec<String> = counts.map(|(count, warning)| format!("{warning} {count}")).collect();
             eprintln!("{warned} of them with warnings: {}", counts.join(", "));
+        }
+        if *inputs_unread > 0 {
+            eprintln!("{inputs_unread} of the inputs could not be read, or not to the end");
         }
         if *texts > 0 {
             eprintln!("{texts} of the rejects are objects with a `text`: --format text reads such lines");
@@ -229,7 +236,6 @@ impl<'s, W: Write> Scan<'s, W> {
     /// people).
     fn input(&mut self, name: &str, mut reader: impl BufRead) -> anyhow::Result<()> {
         let mut line = Vec::new();
-        let reading = || format!("reading {name}");
         let event_bytes = self.bounds.event_bytes;
         let most_bytes = match self.args.envelope {
             Envelope::None => event_bytes,
@@ -241,19 +247,30 @@ impl<'s, W: Write> Scan<'s, W> {
                 let timestamp_ms = Event::WITHOUT_TIMESTAMP;
                 Event { position, timestamp_ms, payload, format_header: None }
             };
-            match lines::next(&mut reader, &mut line, most_bytes).with_context(reading)? {
-                Line::End => break,
-                Line::TooLong { bytes } => {
+            match lines::next(&mut reader, &mut line, most_bytes) {
+                Ok(Line::End) => break,
+                Ok(Line::TooLong { bytes }) => {
                     self.reject(&event(None), &self.bounds.too_large(bytes));
                     continue;
                 }
-                Line::Whole => {}
+                Ok(Line::Whole) => {}
+                Err(error) => {
+                    self.unreadable(name, error);
+                    break;
+                }
             }
             if offset == 0 && self.args.envelope == Envelope::None && only_opens(&line) {
                 line.push(b'\n');
-                if !lines::rest(&mut reader, &mut line, most_bytes).with_context(reading)? {
-                    self.reject(&event(None), &Reject::new(Reason::TooLarge, format!("over {most_bytes} bytes")));
-                    break;
+                match lines::rest(&mut reader, &mut line, most_bytes) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.reject(&event(None), &Reject::new(Reason::TooLarge, format!("over {most_bytes} bytes")));
+                        break;
+                    }
+                    Err(error) => {
+                        self.unreadable(name, error);
+                        break;
+                    }
                 }
             }
             if line.trim_ascii().is_empty() {
@@ -265,6 +282,12 @@ impl<'s, W: Write> Scan<'s, W> {
             }
         }
         Ok(())
+    }
+
+    /// Tells of an input that cannot be read, or not to its end; the others are.
+    fn unreadable(&mut self, name: &str, error: impl std::fmt::Display) {
+        self.tally.inputs_unread += 1;
+        eprintln!("{name}: {error}");
     }
 
     fn kcat(&mut self, name: &str, number: i64, line: &[u8]) -> anyhow::Result<()> {

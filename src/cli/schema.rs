@@ -7,6 +7,7 @@ use super::{Exit, PipelineFile};
 use crate::clickhouse::access::Role;
 use crate::clickhouse::schema::{self, SchemaError, Status, Step};
 use crate::clickhouse::{Client, Config, ConfigError, Failure};
+use anyhow::Context as _;
 use std::future::Future;
 use std::io::{self, Write};
 
@@ -32,13 +33,15 @@ enum Action {
 
 /// Plans, applies or tells.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    let out = &mut io::stdout();
-    match args.action {
-        Action::Plan(file) => plan(&file.load()?.config.clickhouse, out)?,
-        Action::Apply(file) => apply(&file.load()?.config.clickhouse, out)?,
-        Action::Status(file) => status(&file.load()?.config.clickhouse, out)?,
-        Action::Grants(file) => grants(&file.load()?.config.clickhouse, out)?,
-    }
+    type Act = fn(&Config, &mut dyn Write) -> Result<(), Error>;
+    let (file, act): (PipelineFile, Act) = match args.action {
+        Action::Plan(file) => (file, plan),
+        Action::Apply(file) => (file, apply),
+        Action::Status(file) => (file, status),
+        Action::Grants(file) => (file, grants),
+    };
+    let config = file.load()?.config.clickhouse;
+    act(&config, &mut io::stdout()).with_context(|| format!("with ClickHouse at {} (clickhouse.url)", config.url))?;
     Ok(Exit::Done)
 }
 

@@ -95,8 +95,9 @@ fn commands_end_with_the_status_that_the_contract_says() {
     assert_eq!(scan("3", &leak), Some(3));
     assert_eq!(scan("high", &leak), Some(0));
     assert_eq!(scan("low", clean), Some(0));
-    // A gate does not open for what nobody could read.
+    // A gate does not open for what nobody could read, nor for nothing.
     assert_eq!(scan("low", "not json"), Some(1));
+    assert_eq!(scan("low", ""), Some(1));
     // Nor is a scan done that read nothing; one that read something is.
     assert_eq!(weir(&["scan", "--format", "text"], b"not json").status.code(), Some(1));
     assert_eq!(weir(&["scan", "--format", "text"], format!("not json\n{clean}").as_bytes()).status.code(), Some(0));
@@ -107,6 +108,22 @@ fn commands_end_with_the_status_that_the_contract_says() {
     assert_eq!(weir(&["rules", "test"], b"").status.code(), Some(0));
     assert_eq!(weir(&["rules", "show", "no.such.rule"], b"").status.code(), Some(1));
     assert_eq!(weir(&["scan", "/no/such/file"], b"").status.code(), Some(1));
+    let known = ["rules", "new", "secret.stripe_live_key", "--prefix", "acme_"];
+    assert_eq!(weir(&known, b"").status.code(), Some(2));
+}
+
+/// One input that cannot be read takes none of the others with it.
+#[test]
+fn what_can_be_read_is_scanned_beside_what_cannot() {
+    let leak = serde_json::json!({"id": 1, "text": key_id()}).to_string();
+    for (gate, expected) in [(&[][..], Some(0)), (&["--fail-on", "high"], Some(1)), (&["--fail-on", "low"], Some(3))] {
+        let arguments = [&["scan", "--format", "text"], gate, &["/no/such/file", "/", "-"]].concat();
+        let output = weir(&arguments, leak.as_bytes());
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), expected, "{errors}");
+        assert!(errors.contains("/no/such/file: No such file") && errors.contains("/: Is a directory"), "{errors}");
+        assert!(errors.contains("1 findings") && errors.contains("2 of the inputs could not be read"), "{errors}");
+    }
 }
 
 #[test]

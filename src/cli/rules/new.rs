@@ -47,6 +47,10 @@ pub struct Args {
 
 /// Writes the block.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    if Catalogue::built_in().get(&args.id).is_some() {
+        let remedy = "name it otherwise, or change that one with `overrides` in a pack";
+        return Err(Usage(format!("the default packs have a rule `{}`: {remedy}", args.id)).into());
+    }
     let block = block(args)?;
     let whole = pack(args, &block);
     // An id or an anchor that cannot be is told before anything is written.
