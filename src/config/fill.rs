@@ -164,8 +164,13 @@ impl Filled {
         let text = sources.read_text(&path).map_err(|reason| {
             fault(format!("`{}` cannot be read: {reason}", path.display()), "name a file that weir may read")
         })?;
+        let text = text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
+        if text.is_empty() {
+            // What writes secrets had nothing to write.
+            return Err(fault(format!("`{}` is empty", path.display()), "fill it, or leave this setting out"));
+        }
         self.origins.push(format!("${{file:{name}}}"));
-        self.text.push_str(text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text)));
+        self.text.push_str(text);
         Ok(())
     }
 }
@@ -298,6 +303,10 @@ list:
         {
             std::fs::write(folder.path().join("value"), content).unwrap();
             assert_eq!(fill("${file:value}", &sources).unwrap().text, expected);
+        }
+        for nothing in ["", "\n", "\r\n"] {
+            std::fs::write(folder.path().join("value"), nothing).unwrap();
+            assert!(fill("${file:value}", &sources).unwrap_err().message.ends_with("value` is empty"));
         }
     }
 
