@@ -300,3 +300,25 @@ pub(super) fn touch(rule: u16, scratch: &mut TextScratch) -> &mut RuleScratch {
     }
     own
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_two_kinds_are_joined_in_order() {
+        let table: &[(&[(usize, usize)], &[(usize, usize)], &[(usize, usize)])] = &[
+            (&[], &[], &[]),
+            (&[(0, 3), (5, 9)], &[], &[(0, 3), (5, 9)]),
+            (&[], &[(2, 4)], &[(2, 4)]),
+            (&[(0, 3), (8, 12)], &[(1, 6), (20, 40)], &[(0, 6), (8, 12), (20, 30)]),
+            (&[(4, 9)], &[(2, 5), (4, 6), (9, 10)], &[(2, 10)]),
+            (&[(0, 20), (25, 26)], &[(3, 4), (24, 25)], &[(0, 20), (24, 26)]),
+        ];
+        for (some, others, expected) in table {
+            let mut ranges = vec![(7, 7)];
+            join(in_order(some.iter().copied(), others), 30, &mut ranges);
+            assert_eq!(ranges, *expected, "{some:?} {others:?}");
+        }
+    }
+}

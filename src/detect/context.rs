@@ -101,6 +101,8 @@ const JOINTS: &[&str] = &[",", ";", "|", "\n", " and ", " or ", " & ", " und ", 
 /// By how many digits two values of a list may differ.
 const LIKE_DIGITS: usize = 2;
 
+const YEAR_DIGITS: usize = 4;
+
 /// Whether a value is all there is in a text but for blanks, quotes, brackets and a short label that ends in a `:`, `=` or
 /// `#`; or one of a list of such values, each with its label or none.
 pub(super) fn is_alone(text: &str, (start, end): (usize, usize)) -> bool {
@@ -121,10 +123,20 @@ pub(super) fn is_alone(text: &str, (start, end): (usize, usize)) -> bool {
         let (its_letters, its_digits) = letters_and_digits(value);
         item.chars().all(ends) || its_letters == letters && its_digits.abs_diff(digits) <= LIKE_DIGITS
     };
-    // Of digits alone what follows a blank may be a group of the same number.
-    let is_next = |item: &str| letters > 0 && is_like(&item);
-    let ends_there = tail.chars().all(ends) || tail.starts_with(' ') && is_next(tail);
-    let begins_there = is_label(head) || text[..start].ends_with(' ') && is_next(head);
+    // Between blanks stands prose too, and of digits alone what follows one may be a group of the same number: only values
+    // with letters and digits in the same order are others of a list, and not even these where a word and a year would be.
+    let shape = |text: &str| -> Vec<bool> {
+        text.chars().filter(|character| character.is_alphanumeric()).map(char::is_alphabetic).collect()
+    };
+    let own = shape(&text[start..end]);
+    let changes = own.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let may_be_listed = changes > 1 || changes == 1 && digits > YEAR_DIGITS;
+    let is_more = |others: &str| {
+        let others = shape(others);
+        may_be_listed && others.len().is_multiple_of(own.len()) && others.chunks(own.len()).all(|other| other == own)
+    };
+    let begins_there = is_label(head) || text[..start].ends_with(' ') && is_more(head);
+    let ends_there = tail.chars().all(ends) || tail.starts_with(' ') && is_more(tail);
     begins_there && ends_there && before.iter().chain(&after).all(is_like)
 }
 
@@ -216,11 +228,19 @@ mod tests {
             ("1234 and 5678", true),
             ("[\"56789\", \"1234\"]", true),
             ("first: 1234, second: 56789", true),
-            ("AB1234 CD5678", true),
-            ("CD 5678 AB1234", true),
-            ("1234 5678", false),
-            ("AB1234 CD5678 is what I paid", false),
-            ("see CD 5678 AB1234", false),
+            ("AB1234567 CD7654321", true),
+            ("CD 7654321 AB1234567", true),
+            ("EF 9087654 AB1234567 CD7654321", true),
+            ("AB1234567 CD7654321 EF9087654.", true),
+            ("AB12CD34 EF56GH78", true),
+            ("AB1234567, CD7654321 EF9087654", false),
+            ("1234567 7654321", false),
+            ("AB1234567 CD7654321 is what I paid", false),
+            ("AB12CD34 since 1735", false),
+            ("AB1234 since 2019", false),
+            ("AB1234 in 2019", false),
+            ("AB1234 of 12.50", false),
+            ("see CD 7654321 AB1234567", false),
             ("1234, 5678 is what I paid", false),
             ("1234, abcd", false),
             ("1234 is what I paid", false),
@@ -229,8 +249,9 @@ mod tests {
             ("this is a label of very many words: 1234", false),
         ];
         for (text, expected) in table {
-            let end = text.find("1234").unwrap() + 4;
-            let start = text[..end - 4].trim_end_matches("AB").len();
+            let at = text.find("1234").or_else(|| text.find("AB12")).unwrap();
+            let start = text[..at].trim_end_matches(char::is_alphanumeric).len();
+            let end = text.len() - text[at..].trim_start_matches(char::is_alphanumeric).len();
             assert_eq!(is_alone(text, (start, end)), expected, "{text}");
         }
         assert!(!is_alone(&format!("1234{}", " ".repeat(ALONE_MAX_BYTES)), (0, 4)));

@@ -31,15 +31,20 @@ impl Glance {
         glance
     }
 
-    /// Looks at another text.
-    pub fn look(&mut self, text: &str) {
-        let text = text.as_bytes();
-        let Glance { stretches, digits, words, line_breaks, signs } = self;
-        stretches.clear();
-        for bits in [&mut *digits, words, line_breaks] {
+    /// Forgets a text, and the memory that only an unusual one needs.
+    pub fn clear(&mut self) {
+        self.stretches.clear();
+        for bits in [&mut self.digits, &mut self.words, &mut self.line_breaks] {
             bits.clear();
             bits.shrink_to(KEPT_BLOCKS);
         }
+    }
+
+    /// Looks at another text.
+    pub fn look(&mut self, text: &str) {
+        self.clear();
+        let text = text.as_bytes();
+        let Glance { stretches, digits, words, line_breaks, signs } = self;
         let (mut tokens, mut plains) = (LongRuns::of(TOKEN_MIN_BYTES), LongRuns::of(TOKEN_MIN_BYTES));
         let mut finder = signs::Finder::default();
         for at in (0..text.len()).step_by(BLOCK_BYTES) {
@@ -49,8 +54,9 @@ impl Glance {
             tokens.add(at, plain | block.signs_of_tokens(), |start, end| stretches.token.push(start, end));
             digits.push(block.digits());
             words.push(plain | block.any_of(b"_"));
-            line_breaks.push(block.any_of(b"\n"));
-            finder.add(block, plain, line_breaks[line_breaks.len() - 1]);
+            let breaks = block.any_of(b"\n");
+            line_breaks.push(breaks);
+            finder.add(block, plain, breaks);
         }
         plains.end(text.len(), |start, end| stretches.plain.push(start, end));
         tokens.end(text.len(), |start, end| stretches.token.push(start, end));

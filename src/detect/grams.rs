@@ -3,8 +3,9 @@
 //!
 //! An automaton of thousands of literals fills no cache, and each of its steps waits for the one before. Here every place
 //! of a text is looked at by itself: its bytes are hashed and looked up, which the processor does for several places at
-//! once. Of a literal the four neighbouring bytes are taken that are rarest in texts, so that few places pass. What passes
-//! is looked up once more by other hashes, since most of it is chance, and then compared.
+//! once. Of a literal the four neighbouring bytes are taken that are rarest in texts, so that few places pass; of a word the
+//! first ones, so that what stands within a longer one is dropped by the byte before. What passes is looked up once more by
+//! other hashes, since most of it is chance, and then compared.
 //!
 //! Not all literals matter everywhere. Each is of some sets, a bit for each, which the tables hold too: they are looked for
 //! in one pass, whatever sets a piece of a text asks for.
@@ -22,6 +23,7 @@ const HASH_BITS: u32 = 13;
 /// Kinds of the byte behind them. A literal of three bytes takes all of them, so that it fills no more than this.
 const KINDS: usize = 8;
 
+/// Where a kind stands in a number of hash and kind.
 const KIND_MASK: u16 = KINDS as u16 - 1;
 
 /// A number for each hash and kind.
@@ -120,13 +122,9 @@ impl Grams {
                 entries.push(entry(folded(&literal[before..]), u32::MAX, before));
             } else {
                 let begin = literal.iter().rev().fold(0, |gram, byte| gram << 8 | u32::from(byte | 0x20));
-                let is_word =
-                    sets & words != 0 && literal.is_ascii() && literal[literal.len() - 1].is_ascii_alphanumeric();
                 let grams = (literal.len()..SHORT_BYTES).fold(vec![begin], |grams, bytes| {
-                    grams
-                        .into_iter()
-                        .flat_map(|gram| extended(gram, bytes, is_word && bytes == literal.len()))
-                        .collect()
+                    let begins_character = literal.is_ascii() && bytes == literal.len();
+                    grams.into_iter().flat_map(|gram| extended(gram, bytes, begins_character)).collect()
                 });
                 entries.extend(grams.into_iter().map(|gram| entry(gram, SHORT, 0)));
             }
@@ -282,7 +280,7 @@ fn joins(left: u8, right: u8) -> bool {
     left.is_ascii_alphanumeric() & right.is_ascii_alphanumeric() & !hump
 }
 
-/// Of four bytes, or three when the last one is nothing.
+/// The hash of all four bytes, or of three when the last one is nothing.
 #[inline(always)]
 fn second_hash(gram: u32) -> usize {
     (gram.wrapping_mul(SECOND_MULTIPLIER) >> (u32::BITS - SECOND_HASH_BITS)) as usize
@@ -295,10 +293,9 @@ fn rarest(literal: &[u8]) -> usize {
     ranks.enumerate().max_by_key(|&(_, rank)| rank).map_or(0, |(at, _)| at)
 }
 
-/// So many bytes as a number, with all that may stand behind them as one more: behind a word of ASCII no digit, and of a
-/// character above it the first byte.
-fn extended(gram: u32, bytes: usize, is_word: bool) -> impl Iterator<Item = u32> {
-    let may_follow = move |byte: &u8| byte & 0x20 != 0 && !(is_word && matches!(byte, b'0'..=b'9' | 0x80..=0xdf));
+/// So many bytes as a number, with all that may stand behind them as one more, folded: any, or any that begins a character.
+fn extended(gram: u32, bytes: usize, begins_character: bool) -> impl Iterator<Item = u32> {
+    let may_follow = move |byte: &u8| byte & 0x20 != 0 && !(begins_character && (0x80..=0xdf).contains(byte));
     (0..=u8::MAX).filter(may_follow).map(move |byte| gram | u32::from(byte) << (8 * bytes))
 }
 
@@ -363,9 +360,9 @@ mod tests {
 
     #[test]
     fn words_are_found_where_they_stand_whole() {
-        let words = ["tel", "id", "номер", "w2", "dateofbirth", "no", "電話", "no.", "id:", "a/c"];
+        let words = ["tel", "id", "номер", "w2", "dateofbirth", "no", "電話", "no.", "id:", "a/c", "kt"];
         let grams = Grams::new(words.map(|word| (word.as_bytes().into(), ALL)).into(), ALL);
-        let text = "Tel: id telAviv ID-номер w2 dateOfBirth, no.12 piano no id:x idé telé電話番号 a/c hotel,Tel\n";
+        let text = "Tel: id telAviv ID-номер w2 dateOfBirth, no.12 piano no id:x idé telé電話番号 a/c id\u{11} kt\u{19} ktオ kt\u{a0} hotel,Tel\n";
         let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(words).unwrap();
         for end in (0..=text.len()).filter(|&end| text.is_char_boundary(end)) {
             let text = &text[..end];

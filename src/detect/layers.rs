@@ -202,6 +202,7 @@ impl Level {
         self.regions.shrink(KEPT_BYTES);
         self.derived.shrink(KEPT_BYTES);
         self.decoded.shrink(KEPT_BYTES);
+        self.glance.clear();
         self.marks.clear();
         self.marks.shrink_to(KEPT_BYTES / size_of::<Mark>());
     }
@@ -329,11 +330,10 @@ impl Walk<'_> {
         let mut decoded = std::mem::take(&mut level.decoded);
         let mut at = 0;
         for &(start, end) in &glance.stretches.token.places {
-            let run = start.max(at)..end;
-            if run.len() < RUN_MIN_BYTES || !is_new(run.clone()) {
+            if start < at || end - start < RUN_MIN_BYTES || !is_new(start..end) {
                 continue;
             }
-            at = runs::decode(bytes, run, self.bytes, &mut decoded, |made, Run { range, layer, within }| {
+            at = runs::decode(bytes, start..end, self.bytes, &mut decoded, |made, Run { range, layer, within }| {
                 level.derived.set(made, range, layer, within);
                 self.visit(level, above, deeper);
             });

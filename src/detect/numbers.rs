@@ -133,7 +133,7 @@ struct Begins {
     far_pairs: Prefixes<Pair>,
 }
 
-/// How many of its first bytes, most patterns have a digit among them.
+/// Matches of most patterns have a digit among so many of their first bytes.
 const NEAR_BYTES: usize = 8;
 
 impl Begins {
@@ -142,13 +142,15 @@ impl Begins {
         for hir in patterns {
             firsts.add(hir, false);
         }
-        let far: Vec<&Hir> = patterns.iter().copied().filter(|hir| farthest_digit(hir) >= NEAR_BYTES).collect();
+        let farthest: Vec<usize> = patterns.iter().map(|hir| farthest_digit(hir)).collect();
+        let far = patterns.iter().zip(&farthest).filter(|(_, farthest)| **farthest >= NEAR_BYTES);
+        let far: Vec<&Hir> = far.map(|(hir, _)| *hir).collect();
         let begins = |byte: &u8| firsts.anywhere[usize::from(*byte)] || firsts.at_boundary[usize::from(*byte)];
         Begins {
             others: (0..0x80).filter(|byte| begins(byte) && !is_word(*byte)).collect(),
             has_high: (0x80..=0xff).any(|byte| begins(&byte)),
             within_words: (0..0x80).any(|byte| is_word(byte) && firsts.anywhere[usize::from(byte)]),
-            farthest_bytes: patterns.iter().map(|hir| farthest_digit(hir)).max().unwrap_or(0),
+            farthest_bytes: farthest.into_iter().max().unwrap_or(0),
             prefixes: Prefixes::of(patterns),
             far_pairs: Prefixes::of(&far),
         }
@@ -310,6 +312,9 @@ mod tests {
             (r"(?:no|nr)\.? [0-9]", "no. 1 no      ", &[0]),
             (r"\b[a-f]{70}[0-9]", &far, &[0]),
             (r"\b[a-f]{5}[0-9]", &far, &[]),
+            (r"\b[a-f]{7}[0-9]", "see abcdefa1 and more   ", &[4]),
+            (r"\b[a-f]{8}[0-9]", "see abcdefab1 and more   ", &[4]),
+            (r"\b(?:[a-f]{8}|no)-?[0-9]", "facefeed-1 no1 facefee-1 deadbeef1       ", &[0, 11, 15, 25]),
             // Some have no digit near, but a letter that few words begin with.
             (r"\bkey [0-9]|\bqu[a-z]{7}[0-9]", "quite a quagmires7 key 1    ", &[8, 19, 23]),
             // Of the last bytes too little is known.

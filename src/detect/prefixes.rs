@@ -1,5 +1,5 @@
-//! How matches of some patterns may begin: of their first bytes only the kinds are looked at, which takes no longer than a
-//! step or two of an automaton, and tells of most places that nothing begins there.
+//! How matches of some patterns may begin: of their first bytes only the kinds are looked at, or of two the bytes
+//! themselves, which takes no longer than a step or two of an automaton, and tells of most places that nothing begins there.
 
 use super::stretches;
 use regex_syntax::hir::{Class, Hir, HirKind};

@@ -227,6 +227,7 @@ pub(super) fn is_strict(validator: Validator) -> bool {
             | FrTaxId
             | BeNrn
             | BeEnterprise
+            | CzRodneCislo
             | LuMatricule
             | EsNss
             | SePersonnummer
@@ -294,6 +295,10 @@ mod tests {
         ("co_nit", "926.603.939-8", "926.603.939-1"),
         ("cz_ico", "79777058", "79777051"),
         ("cz_rodne_cislo", "786110/6649", "786110/6642"),
+        ("cz_rodne_cislo", "540312/1856", "530312/1274"),
+        ("cz_rodne_cislo", "395312/1953", "400312/1177"),
+        ("cz_rodne_cislo", "043212/1371", "033212/1856"),
+        ("cz_rodne_cislo", "047212/1177", "037212/1662"),
         ("de_health_insurance", "L917703509", "L917703502"),
         ("de_lanr", "178436903", "178436203"),
         ("de_social_security", "83130372A452", "83130372A455"),
@@ -351,6 +356,10 @@ mod tests {
         ("ru_snils", "139-344-320 62", "139-344-320 65"),
         ("sa_id", "1746056314", "1746056317"),
         ("se_orgnummer", "556365-0794", "556365-0797"),
+        ("se_orgnummer", "202100-1165", "212100-1164"),
+        ("se_orgnummer", "232100-1162", "232200-1161"),
+        ("se_orgnummer", "252011-1168", "402011-1169"),
+        ("se_orgnummer", "212000-1165", "002100-1169"),
         ("se_personnummer", "750114-3809", "750114-3802"),
         ("sg_uen", "201966837N", "201966830N"),
         ("si_tax_id", "85372781", "85372784"),

@@ -3,12 +3,15 @@
 
 use super::super::radix;
 use crate::model::Layer;
+use crate::rules::pattern::TOKEN_MIN_BYTES;
 use flate2::read::{GzDecoder, ZlibDecoder};
 use std::io::Read;
 use std::ops::Range;
 
 /// Shortest run that is decoded. Shorter ones hold less than 15 bytes.
 pub(super) const RUN_MIN_BYTES: usize = 20;
+
+const _: () = assert!(TOKEN_MIN_BYTES <= RUN_MIN_BYTES, "runs are long stretches");
 
 /// What decides whether bytes are text at all, before the rest is decoded.
 const HEAD_BYTES: usize = 12;
@@ -78,7 +81,7 @@ impl Decoded {
 }
 
 /// The next run from a place on.
-pub(super) fn next(text: &[u8], mut at: usize) -> Option<Range<usize>> {
+fn next(text: &[u8], mut at: usize) -> Option<Range<usize>> {
     // Looking back from where the shortest run would end passes over most bytes unseen.
     while let Some(shortest) = text.get(at..at + RUN_MIN_BYTES) {
         match shortest.iter().rposition(|&byte| kind(byte) == Kind::None) {
@@ -291,17 +294,28 @@ fn as_text(bytes: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::glance::Glance;
     use super::*;
+    use crate::rules::pattern::is_token;
 
     fn all(text: &str) -> Vec<(String, String, &'static str)> {
         let mut found = Vec::new();
         let (mut at, mut decoded) = (0, Decoded::default());
-        while let Some(run) = next(text.as_bytes(), at) {
-            at = decode(text.as_bytes(), run, 1 << 20, &mut decoded, |made, run| {
-                found.push((made.to_owned(), text[run.range].to_owned(), run.layer.name()));
-            });
+        for &(start, end) in &Glance::of(text).stretches.token.places {
+            if start >= at && end - start >= RUN_MIN_BYTES {
+                at = decode(text.as_bytes(), start..end, 1 << 20, &mut decoded, |made, run| {
+                    found.push((made.to_owned(), text[run.range].to_owned(), run.layer.name()));
+                });
+            }
         }
         found
+    }
+
+    #[test]
+    fn runs_are_of_what_tokens_are() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(kind(byte) != Kind::None, is_token(byte), "{byte}");
+        }
     }
 
     #[test]
@@ -322,6 +336,7 @@ mod tests {
             ("getElementsByClassNameOrSomething", vec![]),
             ("/usr/local/lib/python3/dist-packages/numpy", vec![]),
             ("short aGVsbG8=", vec![]),
+            ("short aGVsbG8gd29ybGQhIQ== too", vec![]),
         ];
         for (text, expected) in table {
             assert_eq!(all(text), expected, "{text}");

@@ -283,12 +283,17 @@ pub(super) fn se_personnummer(value: &str) -> bool {
     is_yymmdd(&date) && luhn(&number)
 }
 
-/// Organisationsnummer of Sweden (Bolagsverket): the third digit is at least 2, so that it is no date; Luhn. Those of the
-/// state, the municipalities and the church, which begin with 2, are of a few short series: 202100, 212000, 252010 and so on.
+/// Organisationsnummer of Sweden (Bolagsverket): the third digit is at least 2, so that it is no date; Luhn. With 2 begin
+/// those of the state (2021), municipalities (2120) and their unions (2220), regions (2321), and parishes (2520).
 pub(super) fn se_orgnummer(value: &str) -> bool {
     let Some(digits) = digits::<10>(value) else { return false };
-    let is_public = digits[3] <= 1 && number(&digits[4..6]) <= 10;
-    digits[2] >= 2 && !matches!(digits[0], 0 | 4) && (digits[0] != 2 || is_public) && luhn(&digits)
+    let series = number(&digits[..4]);
+    let is_given = match digits[0] {
+        0 | 4 => false,
+        2 => matches!(series, 2020 | 2021 | 2120 | 2220 | 2320 | 2321 | 2420 | 2520 | 2620),
+        _ => true,
+    };
+    is_given && digits[2] >= 2 && luhn(&digits)
 }
 
 /// Fødselsnummer and D-nummer of Norway (Skatteetaten): a date (days of D numbers raised by 40), two remainders by 11.

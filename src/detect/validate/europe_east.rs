@@ -36,8 +36,9 @@ pub(super) fn pl_id_card(value: &str) -> bool {
     text.iter().zip(weights).map(|(&byte, weight)| value_of(byte) * weight).sum::<u32>().is_multiple_of(10)
 }
 
-/// Rodné číslo of Czechia and Slovakia (act 133/2000, § 13): a date (months of women raised by 50, since 2004 any by 20
-/// more), and a multiple of 11. It has ten digits since 1954, so that no year is of two centuries.
+/// Rodné číslo of Czechia (act 133/2000, § 13) and Slovakia (act 301/1995): a date (months of women raised by 50, in
+/// Czechia since 2004 any by 20 more), and a multiple of 11. It has ten digits since 1954, so that no year is of two
+/// centuries.
 pub(super) fn cz_rodne_cislo(value: &str) -> bool {
     let Some(digits) = digits::<10>(value) else { return false };
     let year = number(&digits[..2]);
@@ -48,7 +49,7 @@ pub(super) fn cz_rodne_cislo(value: &str) -> bool {
     year < CZ_BORN_BEFORE && is_date(year, month, number(&digits[4..6])) && checked
 }
 
-/// Nobody is born so late for years to come.
+/// Nobody is born so late for years to come; numbers of those who are will be missed from then on.
 const CZ_BORN_BEFORE: u64 = 2040;
 
 /// IČO of Czechia and Slovakia: weights 8 to 2, a remainder by 11.
