@@ -32,9 +32,8 @@ impl Gates {
                 Trigger::Token => {
                     let bytes_min = shape.token_min_bytes;
                     let most = shape.longest_bytes.expect("it was resolved so") - bytes_min;
-                    let around_bytes = shape.token_around_bytes.unwrap_or((most, most));
-                    let is_plain = shape.plain_min_bytes == bytes_min;
-                    gates.token.push(TokenGate { rule, bytes_min, is_plain, around_bytes });
+                    let around_bytes = shape.around_bytes.unwrap_or((most, most));
+                    gates.token.push(TokenGate { rule, bytes_min, is_plain: shape.is_plain(), around_bytes });
                 }
                 Trigger::Digits | Trigger::Anchors(_) => {}
             }

@@ -379,6 +379,8 @@ const HOSTILE: &[(&str, &str, &str)] = &[
     ("'1[0-9]{2,3}(?:-1|2)\\b'", "", "trigger: digits"),
     ("'[0-9](?:[ab]{0,20}[0-9]){3,5}'", "", "trigger: digits"),
     ("'(?u:\\b)aabb(c)?'", "[aabb]", "group: 1"),
+    ("'[abc-]{16}@[abc]{16}'", "", "trigger: token"),
+    ("'[ab]{16}|[12]{18}-[ab]{16}'", "", "trigger: token"),
 ];
 
 #[test]
@@ -407,7 +409,13 @@ fn hostile_rules_agree() {
         let used = [3, 5, 7, alphabet.len()][texts.below(4)];
         // Some so long that a rule has more tries in one than it is tried at.
         let length = if round % 400 == 0 { 6_000 } else { texts.below(120) };
-        let text: String = (0..length).map(|_| alphabet[texts.below(used)]).collect();
+        let mut text: String = (0..length).map(|_| alphabet[texts.below(used)]).collect();
+        if round % 4 == 0 {
+            // Stretches that are seldom so long by chance.
+            for piece in ["aab-bc", "@", "abcab", "121", "-", "ba"] {
+                (0..texts.below(8)).for_each(|_| text.push_str(piece));
+            }
+        }
         hits += agree(&scanner, &naive, USER, &text, &mut scratch);
     }
     assert!(hits > TEXTS, "the texts must hold something to find: {hits} hits");

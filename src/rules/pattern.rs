@@ -59,11 +59,11 @@ pub struct Shape {
     pub digits_min: usize,
     /// Length of the stretch of token characters ([`is_token`]) that every match contains at least.
     pub token_min_bytes: usize,
-    /// Most bytes of a match before and behind that stretch, where a piece of the pattern is known to be it; a match lies
-    /// so near to a stretch of its text.
-    pub token_around_bytes: Option<(usize, usize)>,
     /// The same of a stretch of letters and digits only.
     pub plain_min_bytes: usize,
+    /// Most bytes of a match before and behind that stretch, where a piece of the pattern is known to be it; a match lies
+    /// so near to a stretch of its text. It is one of letters and digits when [`Shape::is_plain`].
+    pub around_bytes: Option<(usize, usize)>,
     /// Explicit captures.
     pub groups: usize,
 }
@@ -94,9 +94,16 @@ impl Shape {
         let (longest_bytes, groups) = (hir.properties().maximum_len(), hir.properties().explicit_captures_len());
         let digits_min = digits_min(&hir);
         let token_min_bytes = Stretch::of(&hir, is_token).longest;
-        let token_around_bytes = around(&hir, token_min_bytes);
         let plain_min_bytes = Stretch::of(&hir, is_plain).longest;
-        Shape { longest_bytes, digits_min, token_min_bytes, token_around_bytes, plain_min_bytes, groups, hir }
+        let mut shape =
+            Shape { longest_bytes, digits_min, token_min_bytes, plain_min_bytes, around_bytes: None, groups, hir };
+        shape.around_bytes = around(&shape.hir, token_min_bytes, if shape.is_plain() { is_plain } else { is_token });
+        shape
+    }
+
+    /// Whether every match holds as long a stretch of letters and digits as of token characters.
+    pub fn is_plain(&self) -> bool {
+        self.plain_min_bytes == self.token_min_bytes
     }
 
     /// Proves that every match contains one of the literals; `None`: it may not.
@@ -256,19 +263,20 @@ impl Stretch {
     }
 }
 
-/// What a match of a pattern has at most before and behind a piece of it that is a stretch of at least so many bytes.
-fn around(hir: &Hir, bytes_min: usize) -> Option<(usize, usize)> {
+/// What a match of a pattern has at most before and behind a piece of it that is a stretch of some characters, at least so
+/// many bytes long.
+fn around(hir: &Hir, bytes_min: usize, is_of_it: fn(u8) -> bool) -> Option<(usize, usize)> {
     let mut pieces = Vec::new();
     flatten(std::slice::from_ref(hir), &mut pieces);
     if let [one] = pieces[..]
         && let HirKind::Alternation(subs) = one.kind()
     {
-        let all: Option<Vec<_>> = subs.iter().map(|sub| around(sub, bytes_min)).collect();
+        let all: Option<Vec<_>> = subs.iter().map(|sub| around(sub, bytes_min, is_of_it)).collect();
         return all?.into_iter().reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)));
     }
     let most =
         |pieces: &[&Hir]| pieces.iter().try_fold(0, |all, piece| sum(Some(all), piece.properties().maximum_len()));
-    let stretches: Vec<Stretch> = pieces.iter().map(|piece| Stretch::of(piece, is_token)).collect();
+    let stretches: Vec<Stretch> = pieces.iter().map(|piece| Stretch::of(piece, is_of_it)).collect();
     let mut at = 0;
     for run in stretches.chunk_by(|one, next| one.is_whole && next.is_whole) {
         let end = at + run.len();
@@ -577,9 +585,12 @@ mod tests {
             ("[a-z.]*=[a-z]{16}", None),
             ("x{8}(?:y{8}|z{9})", Some((0, 0))),
             ("x{8}(?:!x{17}|z{20})", None),
+            ("[a-z_]{20}:[a-z]{20}", Some((21, 0))),
+            ("[a-z]{20}|[A-Z]{24}-[a-z]{20}", Some((0, 21))),
+            ("[a-z_]{24}:[a-z]{20}", Some((0, 21))),
         ];
         for (pattern, expected) in table {
-            assert_eq!(Shape::of(pattern, false).unwrap().token_around_bytes, expected, "{pattern}");
+            assert_eq!(Shape::of(pattern, false).unwrap().around_bytes, expected, "{pattern}");
         }
     }
 
