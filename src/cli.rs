@@ -4,6 +4,14 @@
 //! command does is in the rooms above; here it is only asked for and printed. Results go to stdout, everything
 //! about them to stderr, so that a pipe gets results only.
 
+/// Says something about what is done, on stderr. Where that is gone nothing can be said; the status still tells.
+macro_rules! say {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($what)*);
+    }};
+}
+
 mod check;
 mod config;
 mod eval;
@@ -113,7 +121,7 @@ impl PipelineFile {
 fn load(path: &Path) -> Result<Loaded, Problems> {
     let loaded = Config::load_here(path)?;
     for warning in &loaded.config.warnings {
-        eprintln!("warning: {warning}");
+        say!("warning: {warning}");
     }
     Ok(loaded)
 }
@@ -188,7 +196,7 @@ pub fn main() -> ExitCode {
         if tracing::dispatcher::has_been_set() {
             tracing::error!(place, "panic");
         } else {
-            eprintln!("panic at {place}");
+            say!("panic at {place}");
         }
     }));
     // clap prints its own errors and ends with status 2; help and version end with 0.

@@ -57,7 +57,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     let warnings = loaded.config.warnings.clone();
     let pipeline = pipeline_of(loaded.config);
     if args.output == Output::Text {
-        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warnings.iter().for_each(|warning| say!("warning: {warning}"));
         describe(&pipeline, &args, &mut out)?;
     }
     let servers = if args.connect { look(&pipeline, args.role)? } else { Vec::new() };

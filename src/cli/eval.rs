@@ -105,7 +105,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     }
     out.flush()?;
     if bad > 0 {
-        eprintln!("{bad} lines could not be used");
+        say!("{bad} lines could not be used");
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
@@ -137,7 +137,7 @@ fn read(path: &Path, evaluator: &mut Evaluator<'_>, spent: &mut Duration) -> any
             Line::End => break,
             Line::TooLong { bytes } => {
                 bad += 1;
-                eprintln!("{}:{number}: {bytes} bytes; {} are the most", path.display(), limits::EVENT_MAX_BYTES);
+                say!("{}:{number}: {bytes} bytes; {} are the most", path.display(), limits::EVENT_MAX_BYTES);
                 continue;
             }
             Line::Whole => {}
@@ -152,7 +152,7 @@ fn read(path: &Path, evaluator: &mut Evaluator<'_>, spent: &mut Duration) -> any
         };
         if let Err(error) = evaluator.line(&line, timed) {
             bad += 1;
-            eprintln!("{}:{number}: {error}", path.display());
+            say!("{}:{number}: {error}", path.display());
         }
     }
     Ok(bad)

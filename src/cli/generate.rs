@@ -353,7 +353,7 @@ impl Progress {
     fn end(&mut self) {
         self.show();
         if self.how == How::Terminal {
-            eprintln!();
+            say!();
         }
     }
 
@@ -363,8 +363,10 @@ impl Progress {
         let line = format!("{} of {} events, {:.0} a second, {:.1} MB/s", self.events, self.total, rates[0], rates[1]);
         match self.how {
             How::Silent => {}
-            How::Terminal => eprint!("\r{line}\x1b[K"),
-            How::Lines => eprintln!("{line}"),
+            How::Terminal => {
+                let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
+            }
+            How::Lines => say!("{line}"),
         }
     }
 }

@@ -175,23 +175,23 @@ impl Tally {
     /// Says on stderr how it went.
     fn tell(&self) {
         let Tally { interactions, unread, findings, below, rejects, inputs_unread, warned, texts, .. } = self;
-        eprintln!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
+        say!("{interactions} interactions, {findings} findings, {below} below the threshold, {rejects} rejects");
         if self.suppressed > 0 {
-            eprintln!("{} of the findings are suppressed by the policy", self.suppressed);
+            say!("{} of the findings are suppressed by the policy", self.suppressed);
         }
         if *unread > 0 {
-            eprintln!("{unread} of them without content that could be read, or without some of it");
+            say!("{unread} of them without content that could be read, or without some of it");
         }
         if *warned > 0 {
             let counts = self.warnings.iter().zip(Warning::ALL).filter(|(count, _)| **count > 0);
             let counts: Vec<String> = counts.map(|(count, warning)| format!("{warning} {count}")).collect();
-            eprintln!("{warned} of them with warnings: {}", counts.join(", "));
+            say!("{warned} of them with warnings: {}", counts.join(", "));
         }
         if *inputs_unread > 0 {
-            eprintln!("{inputs_unread} of the inputs could not be read, or not to the end");
+            say!("{inputs_unread} of the inputs could not be read, or not to the end");
         }
         if *texts > 0 {
-            eprintln!("{texts} of the rejects are objects with a `text`: --format text reads such lines");
+            say!("{texts} of the rejects are objects with a `text`: --format text reads such lines");
         }
     }
 }
@@ -287,13 +287,13 @@ impl<'s, W: Write> Scan<'s, W> {
     /// Tells of an input that cannot be read, or not to its end; the others are.
     fn unreadable(&mut self, name: &str, error: impl std::fmt::Display) {
         self.tally.inputs_unread += 1;
-        eprintln!("{name}: {error}");
+        say!("{name}: {error}");
     }
 
     fn kcat(&mut self, name: &str, number: i64, line: &[u8]) -> anyhow::Result<()> {
         let Ok(wrapped) = serde_json::from_slice::<KcatLine>(line) else {
             self.tally.rejects += 1;
-            eprintln!("{name}:{}: not a line of `kcat -J`: expected topic, partition, offset, ts, payload", number + 1);
+            say!("{name}:{}: not a line of `kcat -J`: expected topic, partition, offset, ts, payload", number + 1);
             return Ok(());
         };
         let pairs = wrapped.headers.chunks_exact(2);
@@ -354,7 +354,7 @@ impl<'s, W: Write> Scan<'s, W> {
 
     fn reject(&mut self, event: &Event<'_>, reject: &Reject) {
         self.tally.rejects += 1;
-        eprintln!("{}: {}: {}", event.position, reject.reason, reject.detail);
+        say!("{}: {}: {}", event.position, reject.reason, reject.detail);
     }
 
     fn interaction<'e>(

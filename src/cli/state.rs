@@ -34,7 +34,7 @@ enum Action {
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let Action::Reset { pipeline, partition } = args.action;
     let pipeline = pipeline_of(pipeline.load()?.config);
-    reach(&pipeline.kafka, |waiting| eprintln!("{waiting}"))?;
+    reach(&pipeline.kafka, |waiting| say!("{waiting}"))?;
     let done = reset::reset(&pipeline, partition).map_err(|error| explained(&pipeline, error))?;
     let mut out = io::stdout();
     let shown = |offset: Option<i64>| offset.map_or("none".into(), |offset: i64| offset.to_string());

@@ -45,7 +45,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         Action::Acls { pipeline, user } => return print_acls(&pipeline_of(pipeline.load()?.config), user.as_deref()),
     };
     let pipeline = pipeline_of(file.load()?.config);
-    reach(&pipeline.kafka, |waiting| eprintln!("{waiting}"))?;
+    reach(&pipeline.kafka, |waiting| say!("{waiting}"))?;
     let specs = specs(&pipeline.kafka.topics, &inputs(&pipeline));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let explained =
@@ -81,13 +81,13 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         // Else a `weir run` that follows at once could find none of them.
         let untold = admin.await_made(&made_now).map_err(explained).context("waiting for the topics that were made")?;
         if !untold.is_empty() {
-            eprintln!("warning: the brokers do not tell of {} yet: wait a moment before `weir run`", untold.join(", "));
+            say!("warning: the brokers do not tell of {} yet: wait a moment before `weir run`", untold.join(", "));
         }
         if !apply {
             writeln!(out, "what each role may do: weir topics acls -c FILE")?;
         }
         for said in admin.durability(&specs).await.map_err(explained)? {
-            eprintln!("warning: {said}");
+            say!("warning: {said}");
         }
         Ok(if differs { Exit::Failed } else { Exit::Done })
     })

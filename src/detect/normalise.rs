@@ -146,6 +146,17 @@ fn beside_ascii(bytes: &[u8], at: usize, end: usize) -> bool {
     at > 0 && bytes[at - 1].is_ascii_alphanumeric() || bytes.get(end).is_some_and(u8::is_ascii_alphanumeric)
 }
 
+/// Whether a blank parts two groups of a number, as word processors and pages keep them together: an ordinary blank of
+/// other text hides nothing.
+fn between_groups(bytes: &[u8], at: usize, end: usize) -> bool {
+    let (Some(before), Some(after)) = (at.checked_sub(1).map(|before| bytes[before]), bytes.get(end)) else {
+        return false;
+    };
+    before.is_ascii_alphanumeric()
+        && after.is_ascii_alphanumeric()
+        && (before.is_ascii_digit() || after.is_ascii_digit())
+}
+
 fn hides(text: &str, at: usize, end: usize, character: char) -> bool {
     let bytes = text.as_bytes();
     match stands_for(character) {
@@ -159,6 +170,7 @@ fn hides(text: &str, at: usize, end: usize, character: char) -> bool {
         }
         // Signs of units, trade marks and powers are ordinary text.
         Stands::Form(form) => match form[0] {
+            b' ' => form[1] == 0 && between_groups(bytes, at, end),
             byte if byte.is_ascii_alphanumeric() => form[1] == 0 && !matches!(character, '\u{80}'..='\u{209f}'),
             byte => byte.is_ascii_punctuation() && form[1] == 0 && beside_ascii(bytes, at, end),
         },
@@ -271,9 +283,20 @@ mod tests {
 
     #[test]
     fn what_hides_is_a_sign() {
-        for text in
-            ["A\u{200b}K", "ＡＫ", "Іgnore", "a\u{e0069}", "gl\u{2011}pat", "𝐀", "A\u{202e}K", "i\u{336}g", "m＠a"]
-        {
+        for text in [
+            "A\u{200b}K",
+            "4539\u{a0}1488",
+            "FR76\u{202f}3000",
+            "12\u{3000}34",
+            "ＡＫ",
+            "Іgnore",
+            "a\u{e0069}",
+            "gl\u{2011}pat",
+            "𝐀",
+            "A\u{202e}K",
+            "i\u{336}g",
+            "m＠a",
+        ] {
             let mut regions = Regions::default();
             find(text, &mut regions);
             assert_eq!(regions.of(text).len(), 1, "{text}");

@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let text = if path.exists() { appended(args, &lines::text_of(path, PACK_MAX_BYTES)?, &block)? } else { whole };
     std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
     let path = path.display();
-    eprintln!("{path}: {} is there; complete it, then run `weir rules test {path}`", args.id);
+    say!("{path}: {} is there; complete it, then run `weir rules test {path}`", args.id);
     Ok(Exit::Done)
 }
 

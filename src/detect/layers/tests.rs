@@ -300,6 +300,23 @@ fn whatever_hides_a_value_is_seen_through() {
     assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
 }
 
+/// Word processors and pages keep the groups of a number together by blanks that look like any other.
+#[test]
+fn groups_of_a_number_are_found_whatever_blank_parts_them() {
+    let (scanner, mut scratch) = (scanner(), Scratch::default());
+    for blank in ["\u{a0}", "\u{202f}", "\u{2009}", "\u{2007}", "\u{3000}"] {
+        for (rule, text) in
+            [("pii.credit_card", "my card is 4539 8896 5160 2771"), ("pii.iban", "an DE35 7183 0640 7620 2300 96")]
+        {
+            let (words, number) = text.split_at(text.find(|c: char| c.is_ascii_digit() || c == 'D').unwrap());
+            let text = format!("{words}{} today", number.replace(' ', blank));
+            let found = scan(&scanner, &text, &mut scratch);
+            let place = words.len()..text.len() - " today".len();
+            assert_eq!(found, [(rule.to_owned(), place, "look_alike".to_owned(), true)], "{}", text.escape_debug());
+        }
+    }
+}
+
 /// Bytes and texts that are made of a text.
 fn made(scanner: &Scanner, text: &str) -> (usize, usize) {
     let (mut bytes, mut texts) = (0, 0);
