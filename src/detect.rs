@@ -236,6 +236,7 @@ impl Scanner {
         arena: &'e Bump,
         hits: &mut Hits<'e>,
     ) {
+        hits.layers_cut |= layers.was_cut();
         for found in found {
             let value = if found.layers.is_empty() {
                 text.slice(found.start as usize..found.end as usize)

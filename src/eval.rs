@@ -275,17 +275,23 @@ impl<'s> Evaluator<'s> {
     /// Evaluates one line. `scan` is called round the scan alone, so that it can be timed.
     pub fn line(&mut self, line: &[u8], mut scan: impl FnMut(&mut dyn FnMut())) -> Result<(), BadLine> {
         let arena = Bump::new();
-        let labels: Labels<'_> = serde_json::from_slice(line).map_err(|_| BadLine::NoLabel)?;
+        let mut labels: Labels<'_> = serde_json::from_slice(line).map_err(|_| BadLine::NoLabel)?;
         let position = Position { topic: "corpus", partition: 0, offset: 0 };
         let event = Event { position, timestamp_ms: 0, payload: Some(line), format_header: None };
-        let interaction = decode::decode_text(&event, Bounds::default(), &arena).map_err(BadLine::Reject)?;
+        let mut interaction = decode::decode_text(&event, Bounds::default(), &arena).map_err(BadLine::Reject)?;
         let scalars = labels.text.chars().count() as u32;
         if labels.spans.iter().any(|(start, end, _)| start >= end || *end > scalars) {
             return Err(BadLine::Span);
         }
+        let key = MaskKey::none();
+        // A corpus may name its lines by what they hold.
+        let own_id = interaction.source_id;
+        self.scanner.mask_identifiers(&mut interaction, &key, &arena, &mut self.scratch);
+        if interaction.source_id != own_id {
+            labels.id = Cow::Owned(interaction.source_id.to_owned());
+        }
         let mut hits = Hits::default();
         scan(&mut || hits = self.scanner.scan(&interaction, &arena, &mut self.scratch));
-        let key = MaskKey::none();
         let facts = Facts::new(&interaction, &hits, event.timestamp_ms, &key);
         let told = facts.hits.iter().filter(|hit| self.plan.task.looks_for(hit.category));
         let told: Vec<&FactHit<'_>> = told.collect();

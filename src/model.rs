@@ -193,7 +193,7 @@ closed_set! {
 }
 
 closed_set! {
-    /// What a decoder had to pass over in an event that it could still use. Stored as a bit set.
+    /// What was passed over in an event that could still be used. Stored as a bit set.
     Warning {
         BadTime = 0 "bad_time",
         TimeClamped = 1 "time_clamped",
@@ -212,6 +212,8 @@ closed_set! {
         StreamError = 12 "stream_error",
         /// The provider was told to continue what it holds itself: earlier turns are not in the event.
         HistoryAbsent = 13 "history_absent",
+        /// More may be hidden in the content than bounds allow to look through.
+        LayersCut = 14 "layers_cut",
     }
 }
 
@@ -477,4 +479,6 @@ pub struct Hits<'e> {
     pub hits: Vec<Hit<'e>>,
     /// How many more there were.
     pub dropped: u32,
+    /// Whether more may be hidden in the content than was looked through.
+    pub layers_cut: bool,
 }

@@ -76,7 +76,8 @@ fn fraction(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a share from 0 to 1".to_owned())
 }
 
-/// Evaluates, and prints the figures. Lines that cannot be used make it fail, after all figures.
+/// Evaluates, and prints the figures. Lines that cannot be used make it fail, after all figures, and so do labels of which
+/// none counts.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     let catalogue = super::catalogue_of(args.config.as_deref())?;
     let scanner = Scanner::new(&catalogue);
@@ -106,6 +107,11 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     out.flush()?;
     if bad > 0 {
         say!("{bad} lines could not be used");
+        return Ok(Exit::Failed);
+    }
+    let judged: usize = done.files.iter().map(|file| file.outcomes.len()).sum();
+    if judged == 0 {
+        say!("no line has a label that counts: name yours with --positive and --negative");
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)

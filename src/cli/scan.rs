@@ -372,7 +372,7 @@ impl<'s, W: Write> Scan<'s, W> {
         let scores = score(state, &facts, &self.policy.limits);
         let judged = judge(self.policy, self.catalogue, &facts, &scores);
         self.tally.interactions += 1;
-        self.tally.warn(interaction.warnings);
+        self.tally.warn(facts.warnings);
         self.tally.unread += u64::from(interaction.content_state != ContentState::Full);
         self.tally.findings += judged.findings.len() as u64;
         for finding in &judged.findings {

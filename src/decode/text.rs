@@ -9,7 +9,9 @@ use super::Bounds;
 use super::context::{Context, Named, part};
 use super::json::{Leaf, Value, outline, parse};
 use crate::model::reject::{Reason, Reject};
-use crate::model::{ContentState, Destination, Direction, Event, Interaction, Message, PartKind, Role, Warnings};
+use crate::model::{
+    ContentState, Destination, Direction, Event, Interaction, Message, PartKind, Role, Warning, Warnings,
+};
 
 #[derive(Deserialize)]
 struct Line<'e> {
@@ -35,7 +37,12 @@ pub fn decode_text<'e>(event: &Event<'e>, bounds: Bounds, arena: &'e Bump) -> Re
         return Err(Reject::new(Reason::NoInteraction, "`text` is missing or is not a string"));
     }
     let said = context.text(line.text).unwrap_or_default();
-    let role = context.text(line.role).and_then(Role::from_name).unwrap_or(Role::User);
+    let known = context.text(line.role).and_then(Role::from_name);
+    let role = known.unwrap_or(Role::User);
+    let mut warnings = Warnings::default();
+    if known.is_none() && !matches!(line.role.value(), Value::Absent) {
+        warnings.add(Warning::UnknownRole);
+    }
     let direction = if role == Role::Assistant { Direction::Output } else { Direction::Input };
     let source_id = context.identifier(line.id);
     let mut parts = context.list(1);
@@ -58,7 +65,7 @@ pub fn decode_text<'e>(event: &Event<'e>, bounds: Bounds, arena: &'e Bump) -> Re
         status: 0,
         latency_ms: None,
         content_state: ContentState::Full,
-        warnings: Warnings::default(),
+        warnings,
         messages,
     })
 }
@@ -81,6 +88,19 @@ mod tests {
         assert_eq!(interaction.source_id, "7");
         assert_eq!(interaction.messages[0].direction, Direction::Output);
         assert_eq!(interaction.messages[0].parts[0].text.expose(), "say \"hi\"");
+    }
+
+    #[test]
+    fn a_role_that_is_not_known_is_told() {
+        let arena = Bump::new();
+        for (role, expected) in
+            [("", None), (r#", "role": null"#, None), (r#", "role": "sytem""#, Some(())), (r#", "role": 5"#, Some(()))]
+        {
+            let line = format!(r#"{{"text": "hi"{role}}}"#);
+            let interaction = decode_text(&event(line.as_bytes()), Bounds::default(), &arena).ok().unwrap();
+            assert_eq!(interaction.warnings.iter().next(), expected.map(|()| Warning::UnknownRole), "{role}");
+            assert_eq!(interaction.messages[0].role, Role::User);
+        }
     }
 
     #[test]

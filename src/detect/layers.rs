@@ -137,6 +137,8 @@ pub(super) struct Buffers {
     under: Vec<Found>,
     /// Their values, one behind the other.
     values: String,
+    /// Whether not all was made of the part that could be.
+    cut: bool,
     settle: settle::Buffers,
 }
 
@@ -163,6 +165,11 @@ impl Budget {
 }
 
 impl Buffers {
+    /// Whether more may be hidden in the part than was looked through.
+    pub fn was_cut(&self) -> bool {
+        self.cut
+    }
+
     /// The value of a hit under layers.
     pub fn value(&self, found: &Found) -> &str {
         &self.values[found.value.0 as usize..found.value.1 as usize]
@@ -180,14 +187,15 @@ pub(super) fn see_through(
 ) {
     buffers.under.clear();
     buffers.values.clear();
+    buffers.cut = false;
     if glance.signs == Signs::default() && marks.is_empty() {
         return;
     }
     let own_bytes = text.len().saturating_mul(limits::LAYERED_BYTES_PER_BYTE);
-    let Buffers { levels, found: scratch, under, values, settle } = buffers;
+    let Buffers { levels, found: scratch, under, values, cut, settle } = buffers;
     let left = own_bytes + budget.shared_bytes;
     let mut walk =
-        Walk { rules, look, found: scratch, under, values, bytes: left, texts: limits::LAYERED_TEXTS_PER_PART };
+        Walk { rules, look, found: scratch, under, values, cut, bytes: left, texts: limits::LAYERED_TEXTS_PER_PART };
     walk.explore(text, glance, marks, None, levels);
     budget.shared_bytes = budget.shared_bytes.min(walk.bytes);
     if !under.is_empty() {
@@ -233,6 +241,7 @@ struct Walk<'w> {
     found: &'w mut Vec<Found>,
     under: &'w mut Vec<Found>,
     values: &'w mut String,
+    cut: &'w mut bool,
     /// What may still be made.
     bytes: usize,
     texts: usize,
@@ -333,7 +342,10 @@ impl Walk<'_> {
             if start < at || end - start < RUN_MIN_BYTES || !is_new(start..end) {
                 continue;
             }
-            at = runs::decode(bytes, start..end, self.bytes, &mut decoded, |made, Run { range, layer, within }| {
+            // What is compressed takes no more than a half of what may be made, so that more may stand behind it.
+            let most_bytes = self.bytes / 2;
+            at = runs::decode(bytes, start..end, most_bytes, &mut decoded, |made, Run { range, layer, within }| {
+                *self.cut |= made.len() >= most_bytes;
                 level.derived.set(made, range, layer, within);
                 self.visit(level, above, deeper);
             });
@@ -344,7 +356,11 @@ impl Walk<'_> {
     /// Looks at the text that a level holds, and at what can be made of it.
     fn visit(&mut self, level: &mut Level, above: Option<&Above<'_>>, deeper: &mut [Level]) {
         let text = level.derived.text();
-        if text.is_empty() || text.len() > self.bytes || self.texts == 0 {
+        if text.is_empty() {
+            return;
+        }
+        if text.len() > self.bytes || self.texts == 0 {
+            *self.cut = true;
             return;
         }
         self.bytes -= text.len();

@@ -8,7 +8,7 @@ use super::codec::{CodecError, Reader, Writer};
 use super::evidence::{Evidence, MaskKey, scalars};
 use super::{
     Category, Confidence, ContentState, Destination, Direction, Hit, Hits, Interaction, Layers, PartKind, Position,
-    Principal, PrincipalKind, Role, Severity, Warnings,
+    Principal, PrincipalKind, Role, Severity, Warning, Warnings,
 };
 use crate::limits;
 use std::borrow::Cow;
@@ -90,6 +90,10 @@ impl<'a> Facts<'a> {
                 }
             }
         }
+        let mut warnings = interaction.warnings;
+        if hits.layers_cut {
+            warnings.add(Warning::LayersCut);
+        }
         Facts {
             position: interaction.position,
             index: interaction.index,
@@ -107,7 +111,7 @@ impl<'a> Facts<'a> {
             status: interaction.status,
             latency_ms: interaction.latency_ms,
             content_state: interaction.content_state,
-            warnings: interaction.warnings,
+            warnings,
             messages: interaction.messages.len() as u32,
             input_bytes: sizes[0],
             output_bytes: sizes[1],

@@ -65,7 +65,7 @@ pub(super) fn unknown<'i>(id: &Word, known: impl Iterator<Item = &'i String>, er
     let mut known: Vec<&str> = known.map(String::as_str).collect();
     // Of equally near ones always the same.
     known.sort_unstable();
-    let first = "name the pack that has it before this one";
+    let first = "name the pack that has it before this one in `detection.packs`, and give that file with -c";
     let remedy = match closest(&id.value, &known) {
         Some(near) => format!("did you mean `{near}`? Else {first}"),
         None => format!("{first}; `weir rules list` prints every id"),

@@ -1,5 +1,6 @@
 //! Whether anything in a text may hide something: what plain text pays for being looked through. It may say yes to much;
-//! it says no only where the other files of this folder would find nothing.
+//! it says no only where the other files of this folder would find nothing, or signs between a few letters as if they were
+//! spread out.
 
 use super::super::blocks::{Behind, Block};
 use super::runs::RUN_MIN_BYTES;

@@ -399,6 +399,26 @@ fn a_bomb_does_not_blind_the_next_part() {
 }
 
 /// Ordinary text is no finding for being hidden, and neither are keys, hashes and pictures.
+/// Who hides a key behind a bomb is found by the warning, if not by the key.
+#[test]
+fn what_was_not_looked_through_is_told() {
+    let (scanner, mut scratch) = (scanner(), Scratch::default());
+    let key = base64(b"token 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", false);
+    let bomb = base64(&gzip(&b"a ".repeat(40_000)), false);
+    let mut reported = |text: &str| {
+        let found = scan(&scanner, text, &mut scratch);
+        (found.iter().filter(|hit| hit.3).count(), scratch.layers.was_cut())
+    };
+    assert_eq!(reported(&key), (1, false));
+    // One leaves room for what stands behind it.
+    assert_eq!(reported(&format!("{bomb} {key}")), (1, true));
+    let bombs = format!("{bomb} ").repeat(20);
+    assert_eq!(reported(&format!("{bombs}{key}")), (0, true));
+    let words = format!("{} ", base64(b"harmless words, again", false)).repeat(limits::LAYERED_TEXTS_PER_PART + 1);
+    assert_eq!(reported(&format!("{words}{key}")), (0, true));
+    assert_eq!(reported("nothing"), (0, false));
+}
+
 #[test]
 fn nothing_is_found_for_being_hidden() {
     let (scanner, mut scratch) = (scanner(), Scratch::default());
