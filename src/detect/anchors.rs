@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn ranges_of_two_kinds_are_joined_in_order() {
-        let table: &[(&[(usize, usize)], &[(usize, usize)], &[(usize, usize)])] = &[
+        type Ranges = &'static [(usize, usize)];
+        let table: &[(Ranges, Ranges, Ranges)] = &[
             (&[], &[], &[]),
             (&[(0, 3), (5, 9)], &[], &[(0, 3), (5, 9)]),
             (&[], &[(2, 4)], &[(2, 4)]),

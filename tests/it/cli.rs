@@ -112,6 +112,22 @@ fn commands_end_with_the_status_that_the_contract_says() {
     assert_eq!(weir(&known, b"").status.code(), Some(2));
 }
 
+/// What was found decides the status also where nothing can be said about it.
+#[test]
+fn a_stderr_that_is_gone_changes_no_status() {
+    let leak = serde_json::json!({"id": 1, "text": key_id()}).to_string();
+    let mut scan = Command::new(Binary::Weir.path())
+        .args(["scan", "--format", "text", "--fail-on", "low"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it"))
+        .spawn()
+        .expect("weir can be started");
+    let input = format!("not json\n{leak}\n");
+    scan.stdin.take().expect("stdin is piped").write_all(input.as_bytes()).expect("it is read");
+    assert_eq!(scan.wait().expect("weir ends").code(), Some(3));
+}
+
 /// One input that cannot be read takes none of the others with it.
 #[test]
 fn what_can_be_read_is_scanned_beside_what_cannot() {
