@@ -257,8 +257,10 @@ fn gap(bytes: &[u8], line_break: usize, wrap: Wrap) -> Option<Range<usize>> {
     let behind = bytes[end];
     let goes_on = match wrap {
         Wrap::Token | Wrap::Block => {
-            let next = bytes[end..].iter().take_while(|&&byte| in_token(byte)).take(WRAPPED_WITHIN_BYTES);
-            in_token(behind) && next.into_iter().any(u8::is_ascii_digit)
+            // Of a word only the first letter is a capital.
+            let next = bytes[end + 1..].iter().take_while(|&&byte| in_token(byte)).take(WRAPPED_WITHIN_BYTES);
+            let no_word = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+            in_token(behind) && (behind.is_ascii_digit() || next.into_iter().any(no_word))
         }
         Wrap::Words => before != b'\n' && behind != b'\n' && behind != b'\r' && !matches!(before, b'.' | b'!' | b'?'),
     };
@@ -372,7 +374,9 @@ mod tests {
         let table = [
             (Wrap::Token, "AKIAQ7W2\n  Z5M3", "AKIAQ7W2Z5M3"),
             (Wrap::Token, "AKIAQ7W2 \\\n> Z5M3", "AKIAQ7W2Z5M3"),
+            (Wrap::Token, "AKIAQ7W2Z5M3\nBNDQ", "AKIAQ7W2Z5M3BNDQ"),
             (Wrap::Token, "the prefix AKIA\nand words", ""),
+            (Wrap::Token, "the prefix AKIA\nAnd words", ""),
             (Wrap::Token, "AKIAQ7 W2\nZ5M3", ""),
             (Wrap::Token, "AKIA\nQ7\nW2 Z5\nM3", "AKIAQ7W2 Z5M3"),
             (Wrap::Block, "> KEY--\n> Q7W2 Z5\n> M36T", "> KEY--Q7W2 Z5M36T"),
