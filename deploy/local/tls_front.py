@@ -12,6 +12,9 @@ import ssl
 
 PIECE = 1 << 16
 
+# How long an answer is waited for whose request could not be passed on.
+ANSWER_SECONDS = 5
+
 
 async def pour(reader, writer):
     """Passes on what comes until its end."""
@@ -33,8 +36,12 @@ def serve(port, certificate, key, plain_port):
             writers.append(plain_writer)
             ways = [asyncio.create_task(pour(reader, plain_writer)), asyncio.create_task(pour(plain_reader, writer))]
             # HTTP has no half-closed connections: when one side has ended, so has the other.
-            _, open_ways = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in open_ways:
+            ended, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            asked, answered = ways
+            if asked in ended and asked.exception():
+                # A server that refuses a request may close before it has read all of it; its answer has come.
+                await asyncio.wait([answered], timeout=ANSWER_SECONDS)
+            for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
         except OSError:
