@@ -124,9 +124,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
             scan.input("stdin", BufReader::new(std::io::stdin().lock()))?;
         } else {
             let name = path.display().to_string();
-            match std::fs::File::open(path) {
-                Ok(file) => scan.input(&name, BufReader::new(file))?,
-                Err(error) => scan.unreadable(&name, error),
+            if let Some(file) = scan.read(&name, std::fs::File::open(path)) {
+                scan.input(&name, BufReader::new(file))?;
             }
         }
     }
@@ -247,30 +246,20 @@ impl<'s, W: Write> Scan<'s, W> {
                 let timestamp_ms = Event::WITHOUT_TIMESTAMP;
                 Event { position, timestamp_ms, payload, format_header: None }
             };
-            match lines::next(&mut reader, &mut line, most_bytes) {
-                Ok(Line::End) => break,
-                Ok(Line::TooLong { bytes }) => {
+            match self.read(name, lines::next(&mut reader, &mut line, most_bytes)) {
+                None | Some(Line::End) => break,
+                Some(Line::TooLong { bytes }) => {
                     self.reject(&event(None), &self.bounds.too_large(bytes));
                     continue;
                 }
-                Ok(Line::Whole) => {}
-                Err(error) => {
-                    self.unreadable(name, error);
-                    break;
-                }
+                Some(Line::Whole) => {}
             }
             if offset == 0 && self.args.envelope == Envelope::None && only_opens(&line) {
                 line.push(b'\n');
-                match lines::rest(&mut reader, &mut line, most_bytes) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        self.reject(&event(None), &Reject::new(Reason::TooLarge, format!("over {most_bytes} bytes")));
-                        break;
-                    }
-                    Err(error) => {
-                        self.unreadable(name, error);
-                        break;
-                    }
+                let Some(fits) = self.read(name, lines::rest(&mut reader, &mut line, most_bytes)) else { break };
+                if !fits {
+                    self.reject(&event(None), &Reject::new(Reason::TooLarge, format!("over {most_bytes} bytes")));
+                    break;
                 }
             }
             if line.trim_ascii().is_empty() {
@@ -284,10 +273,13 @@ impl<'s, W: Write> Scan<'s, W> {
         Ok(())
     }
 
-    /// Tells of an input that cannot be read, or not to its end; the others are.
-    fn unreadable(&mut self, name: &str, error: impl std::fmt::Display) {
-        self.tally.inputs_unread += 1;
-        say!("{name}: {error}");
+    /// What was read of an input; tells of one that cannot be read, or not to its end, and leaves the others to be read.
+    fn read<T>(&mut self, name: &str, read: std::io::Result<T>) -> Option<T> {
+        read.inspect_err(|error| {
+            self.tally.inputs_unread += 1;
+            say!("{name}: {error}");
+        })
+        .ok()
     }
 
     fn kcat(&mut self, name: &str, number: i64, line: &[u8]) -> anyhow::Result<()> {

@@ -117,27 +117,29 @@ pub(super) fn is_alone(text: &str, (start, end): (usize, usize)) -> bool {
         let count = |is: fn(char) -> bool| value.chars().filter(|&character| is(character)).count();
         (count(char::is_alphabetic), count(char::is_numeric))
     };
-    let (letters, digits) = letters_and_digits(&text[start..end]);
+    let value = &text[start..end];
+    let (letters, digits) = letters_and_digits(value);
     let is_like = |item: &&str| {
         let value = item.rsplit([':', '=', '#', '：']).next().unwrap_or_default();
         let (its_letters, its_digits) = letters_and_digits(value);
         item.chars().all(ends) || its_letters == letters && its_digits.abs_diff(digits) <= LIKE_DIGITS
     };
-    // Between blanks stands prose too, and of digits alone what follows one may be a group of the same number: only values
-    // with letters and digits in the same order are others of a list, and not even these where a word and a year would be.
+    let begins_there = is_label(head) || text[..start].ends_with(' ') && are_like(head, value);
+    let ends_there = tail.chars().all(ends) || tail.starts_with(' ') && are_like(tail, value);
+    begins_there && ends_there && before.iter().chain(&after).all(is_like)
+}
+
+/// Whether what stands between blanks are values like one. Prose stands there too, and of digits alone they may be groups of
+/// the same number: so their letters and digits come in the same order, and not as in a word and a year.
+fn are_like(others: &str, value: &str) -> bool {
     let shape = |text: &str| -> Vec<bool> {
         text.chars().filter(|character| character.is_alphanumeric()).map(char::is_alphabetic).collect()
     };
-    let own = shape(&text[start..end]);
+    let (others, own) = (shape(others), shape(value));
     let changes = own.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let digits = own.iter().filter(|is_letter| !**is_letter).count();
     let may_be_listed = changes > 1 || changes == 1 && digits > YEAR_DIGITS;
-    let is_more = |others: &str| {
-        let others = shape(others);
-        may_be_listed && others.len().is_multiple_of(own.len()) && others.chunks(own.len()).all(|other| other == own)
-    };
-    let begins_there = is_label(head) || text[..start].ends_with(' ') && is_more(head);
-    let ends_there = tail.chars().all(ends) || tail.starts_with(' ') && is_more(tail);
-    begins_there && ends_there && before.iter().chain(&after).all(is_like)
+    may_be_listed && others.len().is_multiple_of(own.len()) && others.chunks(own.len()).all(|other| other == own)
 }
 
 /// A text at the joints of lists; at least one item.

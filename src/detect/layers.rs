@@ -30,7 +30,7 @@ use crate::rules::{Rule, Trigger};
 use map::Derived;
 use regex_syntax::hir::{Hir, HirKind};
 use regions::Regions;
-use runs::{Decoded, RUN_MIN_BYTES, Run};
+use runs::{Decoded, RUN_MIN_BYTES};
 use signs::Signs;
 use spread::Wrap;
 use std::ops::Range;
@@ -342,11 +342,10 @@ impl Walk<'_> {
             if start < at || end - start < RUN_MIN_BYTES || !is_new(start..end) {
                 continue;
             }
-            // What is compressed takes no more than a half of what may be made, so that more may stand behind it.
-            let most_bytes = self.bytes / 2;
-            at = runs::decode(bytes, start..end, most_bytes, &mut decoded, |made, Run { range, layer, within }| {
-                *self.cut |= made.len() >= most_bytes;
-                level.derived.set(made, range, layer, within);
+            // One run takes no more than a half of what may be made, so that more may stand behind what is compressed.
+            at = runs::decode(bytes, start..end, self.bytes / 2, &mut decoded, |made, run| {
+                *self.cut |= run.is_cut;
+                level.derived.set(made, run.range, run.layer, run.within);
                 self.visit(level, above, deeper);
             });
         }

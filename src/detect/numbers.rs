@@ -9,7 +9,7 @@
 //! Each step leaves out only what cannot become a hit: matches that are not confirmed have no part in what is found.
 
 use super::anchors::touch;
-use super::blocks::{BLOCK_BYTES, Block};
+use super::blocks::{self, BLOCK_BYTES, Block};
 use super::compile::Compiled;
 use super::glance::Glance;
 use super::prefixes::{Long, Pair, Prefixes};
@@ -173,11 +173,8 @@ impl Begins {
             let starts = self.starts(text, at, (words[block], is_behind_word)) & bits_within(&within, at);
             let near = near_digits(digits[block], digits.get(block + 1).copied().unwrap_or_default());
             let far = self.far_pairs.among(text, at, starts & !near);
-            let mut begun = self.prefixes.among(text, at, starts & near | far);
-            while begun != 0 {
-                found(at + begun.trailing_zeros() as usize);
-                begun &= begun - 1;
-            }
+            let begun = self.prefixes.among(text, at, starts & near | far);
+            blocks::places(&[begun]).for_each(|place| found(at + place));
             if block == with {
                 next_digits = with_digits.next();
             }

@@ -1,7 +1,7 @@
 //! How matches of some patterns may begin: of their first bytes only the kinds are looked at, or of two the bytes
 //! themselves, which takes no longer than a step or two of an automaton, and tells of most places that nothing begins there.
 
-use super::stretches;
+use super::{blocks, stretches};
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -101,14 +101,9 @@ impl<K: Kinds> Prefixes<K> {
     /// Of some places of the block at a place, a bit for each, those at which a match may begin.
     #[inline(always)]
     pub fn among(&self, text: &[u8], block: usize, places: u64) -> u64 {
-        let (mut left, mut begun) = (places, 0);
-        while left != 0 {
-            let place = left.trailing_zeros();
-            left &= left - 1;
-            // Without a branch.
-            begun |= u64::from(self.may_begin(text, block + place as usize)) << place;
-        }
-        begun
+        // Without a branch.
+        blocks::places(&[places])
+            .fold(0, |begun, place| begun | u64::from(self.may_begin(text, block + place)) << place)
     }
 
     /// Whether a match may begin at a place.

@@ -59,6 +59,8 @@ pub(super) struct Run {
     pub range: Range<usize>,
     pub layer: Layer,
     pub within: Option<Layer>,
+    /// Whether more of it was there than may be made.
+    pub is_cut: bool,
 }
 
 /// What decoding writes to. Its memory is used again and again.
@@ -223,11 +225,12 @@ fn one(
         let most = if layer == Layer::Hex { most_bytes.saturating_mul(2) } else { most_bytes / 3 * 4 };
         to_bytes(layer, &run[..run.len().min(most)], bytes);
         let compressed = inflate(&decoded.bytes, most_bytes, &mut decoded.inflated);
+        let is_cut = run.len() > most || compressed && decoded.inflated.len() >= most_bytes;
         let (bytes, within) =
             if compressed { (&mut decoded.inflated, Some(Layer::Gzip)) } else { (&mut decoded.bytes, None) };
         narrow(bytes);
         if let Some(text) = as_text(bytes) {
-            found(text, Run { range, layer, within });
+            found(text, Run { range, layer, within, is_cut });
             return true;
         }
     }

@@ -412,6 +412,8 @@ fn what_was_not_looked_through_is_told() {
     assert_eq!(reported(&key), (1, false));
     // One leaves room for what stands behind it.
     assert_eq!(reported(&format!("{bomb} {key}")), (1, true));
+    let wide = base64(&gzip(&wide(&"a ".repeat(40_000))), false);
+    assert_eq!(reported(&format!("{wide} {key}")), (1, true));
     let bombs = format!("{bomb} ").repeat(20);
     assert_eq!(reported(&format!("{bombs}{key}")), (0, true));
     let words = format!("{} ", base64(b"harmless words, again", false)).repeat(limits::LAYERED_TEXTS_PER_PART + 1);
